@@ -1,0 +1,1 @@
+"""Kubernetes, through its official client: kind, minikube or any cluster you have."""

@@ -1,0 +1,148 @@
+"""What a cluster must do for an experiment, whichever cluster it is.
+
+Words are those of Kubernetes. A *pod* is one replica with a name, a UID and an address; its
+*container* may die and be restarted in place (same UID and address, higher restart count); a
+deleted pod gets a successor with a new name, UID and address.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import Protocol
+
+from foundation.clock import Instant
+from foundation.errors import StatefallError
+from foundation.terms import Balancer, Service, StateDesign
+
+
+class ClusterError(StatefallError):
+    """The cluster did not do what it was asked (a pod never became ready, a fault had no target)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Deployment:
+    """One service to run: what a cell of the plan asks of the cluster."""
+
+    name: str
+    """Unique in the run, a DNS label, for example `c1-stateful-sticky`."""
+    service: Service
+    state: StateDesign
+    balancer: Balancer
+    replicas: int
+    grace_s: float = 10.0
+    """Termination grace period: from the delete to SIGKILL, preStop included."""
+    pre_stop_s: float = 1.0
+    """How long preStop waits, so that endpoints are withdrawn before SIGTERM."""
+    settings: Mapping[str, str] = field(default_factory=dict)
+    """More environment for the replicas (`STATEFALL_*`)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Pod:
+    """A pod as last seen."""
+
+    name: str
+    uid: str
+    address: str
+    """`host:port` of the service's HTTP server."""
+    container_id: str
+    """Changes with every start of the container."""
+    restart_count: int
+    ready: bool
+    """Passes its readiness probe and is not terminating: gets new sessions."""
+    serving: bool
+    """Passes its readiness probe, terminating or not."""
+    terminating: bool
+    revision: str
+    """Which pod template it was made from (the ReplicaSet's hash)."""
+    node: str = ""
+
+
+class Transition(StrEnum):
+    """What can happen to a pod."""
+
+    CREATED = "created"
+    READY = "ready"
+    UNREADY = "unready"
+    CONTAINER_EXITED = "container_exited"
+    CONTAINER_STARTED = "container_started"
+    TERMINATING = "terminating"
+    GONE = "gone"
+    ENDPOINTS = "endpoints"
+    """The balancer was told a new set of endpoints."""
+
+
+@dataclass(frozen=True, slots=True)
+class PodTransition:
+    """One change of one pod, when it was seen."""
+
+    transition: Transition
+    pod: Pod
+    at: Instant
+    detail: str = ""
+    """For an exit: how it ended (`signal 9`, `exit 0`); else empty."""
+
+
+Listener = Callable[[PodTransition], None]
+
+
+class Cluster(Protocol):
+    """Runs one deployment at a time with its balancer, database, store and load generator.
+
+    Calls are made from one thread; listeners are called from a thread of the cluster's own, in
+    order. Methods raise `foundation.errors.EnvironmentUnfit` when the surroundings lack something
+    and `ClusterError` when the cluster does not do what it was asked.
+    """
+
+    kind: str
+    """`local` or `kubernetes`."""
+
+    def open(self) -> None:
+        """Start or find what all deployments share: database with its data, store, balancer."""
+
+    def close(self) -> None:
+        """Remove everything that `open` and `deploy` made. Idempotent; safe at any moment."""
+
+    def fingerprint(self) -> Mapping[str, str]:
+        """Versions and sizes that explain a result (balancer, store, database, cores, kernel)."""
+
+    def deploy(self, deployment: Deployment, *, timeout_s: float = 60.0) -> None:
+        """Run it and return once every replica is ready and the balancer routes to it."""
+
+    def withdraw(self) -> None:
+        """Remove the running deployment and its route, forcefully; a no-op when none runs."""
+
+    def pods(self) -> tuple[Pod, ...]:
+        """All pods of the deployment, terminating ones included, in order of creation."""
+
+    def subscribe(self, listener: Listener) -> Callable[[], None]:
+        """Call `listener` on every transition from now on; the returned call ends it."""
+
+    def metrics(self, pod: Pod) -> str:
+        """The pod's own metrics in the Prometheus text format."""
+
+    def kill(self, pod: Pod) -> None:
+        """SIGKILL every process of the pod's container; the pod restarts it in place."""
+
+    def delete(self, pod: Pod, *, grace_s: float | None = None) -> None:
+        """Delete the pod (with the deployment's grace period unless given); a successor is made."""
+
+    def scale(self, replicas: int) -> tuple[Pod, ...]:
+        """Set the number of replicas; returns the pods chosen to go (scale-in), else nothing."""
+
+    def roll(self) -> None:
+        """Begin a rolling update to a new revision of the same service (one surge, none unavailable)."""
+
+    def stop_store(self) -> None:
+        """Make the session store unreachable; its content survives."""
+
+    def start_store(self) -> None:
+        """Bring the session store back and wait until it answers."""
+
+    def start_load(self, config: bytes) -> str:
+        """Start the load generator with its JSON configuration; returns its control URL."""
+
+    def stop_load(self) -> None:
+        """End the load generator's processes; a no-op when none runs."""

@@ -1,0 +1,76 @@
+"""The verdicts of the ledger, and the result that a load generator hands back."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+
+class Verdict(StrEnum):
+    """What became of a session between the fault and the end of the cell."""
+
+    KEPT = "kept"
+    """The last read showed every acknowledged write, once."""
+    LOST = "lost"
+    """Unknown to the service, or silently new."""
+    ROLLED_BACK = "rolled_back"
+    """Older than an acknowledged write."""
+    DUPLICATED = "duplicated"
+    """An operation applied twice."""
+    FOREIGN = "foreign"
+    """Another user's state was answered."""
+    MISROUTED = "misrouted"
+    """Unknown where a request went, later found intact."""
+    INDETERMINATE = "indeterminate"
+    """No read since the fault decides it."""
+
+
+@dataclass(frozen=True, slots=True)
+class RequestCounts:
+    """The books of the requests: `scheduled = completed + failed + dropped + in_flight`."""
+
+    scheduled: int = 0
+    completed: int = 0
+    """An answer below 500 came."""
+    failed: int = 0
+    """5xx, no answer in time, or a broken connection."""
+    dropped: int = 0
+    """Due, but never sent (the load was ending)."""
+    in_flight: int = 0
+    """Sent and unanswered when the books were closed."""
+
+
+@dataclass(frozen=True, slots=True)
+class SessionRecord:
+    """One session of one shopper, from login to the end of the cell."""
+
+    session: str
+    """`<shopper>.<n>`: the n-th session of the shopper, from 1."""
+    user_id: int
+    started_monotonic_s: float
+    ended_monotonic_s: float | None
+    """When it was lost; null while it lives."""
+    pod: str
+    boot: str
+    """Home: the replica that answered last before the mark (or last of all, without a mark)."""
+    live_at_mark: bool
+    verdict: Verdict
+    acknowledged_version: int
+
+
+@dataclass(frozen=True, slots=True)
+class LoadResult:
+    """What the ledger and the recorders of all load processes hold at the end of a cell."""
+
+    requests: RequestCounts
+    requests_by_phase: dict[str, RequestCounts]
+    operations: int
+    """Distinct operation ids that went over the wire; equals what the services counted when nothing
+    between client and service repeats a request."""
+    sessions: tuple[SessionRecord, ...]
+    told_lost: dict[str, dict[str, int]]
+    """`{"pod/boot": {cause: sessions}}`: distinct sessions that this replica answered as lost or expired."""
+    histograms: dict[str, str]
+    """Phase -> service time of completed requests, an encoded HdrHistogram: 1 us to 60 s, 3 digits."""
+    generator_faults: tuple[str, ...]
+    """What went wrong with the load itself (a worker that was lost): never the service's fault."""

@@ -1,0 +1,67 @@
+"""The contract that both twins speak and that the shopper relies on: paths, headers, codes.
+
+Every authenticated answer is a JSON object with `user_id` (int) and `version` (int). An answer
+that hands state to the client carries it as `token` (send it as `Authorization: Bearer`) and
+`cart` (send it back in the body of later cart requests); a client keeps what it was handed last.
+An error is `{"error": {"code": ..., "message": ...}}`.
+"""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from typing import Final
+
+# -- headers ------------------------------------------------------------------------------------
+POD_HEADER: Final = "Statefall-Pod"
+BOOT_HEADER: Final = "Statefall-Boot"
+SESSION_HEADER: Final = "Statefall-Session"
+VERSION_HEADER: Final = "Statefall-Version"
+OPERATION_HEADER: Final = "Statefall-Operation"
+SESSION_COOKIE: Final = "statefall_session"
+
+
+class SessionStatus(StrEnum):
+    """What the service says of the session that a request came with (`Statefall-Session`)."""
+
+    KNOWN = "known"
+    NEW = "new"
+    LOST = "lost"
+    EXPIRED = "expired"
+    DEGRADED = "degraded"
+
+
+class ErrorCode(StrEnum):
+    """`error.code` of an answer that refuses."""
+
+    BAD_REQUEST = "bad_request"
+    BAD_CREDENTIALS = "bad_credentials"
+    UNAUTHENTICATED = "unauthenticated"
+    SESSION_LOST = "session_lost"
+    SESSION_EXPIRED = "session_expired"
+    NOT_FOUND = "not_found"
+    TOO_LARGE = "too_large"
+    THROTTLED = "throttled"
+    STORE_UNAVAILABLE = "store_unavailable"
+    OVERLOADED = "overloaded"
+    INTERNAL = "internal"
+
+
+# -- paths --------------------------------------------------------------------------------------
+LIVE: Final = "/live"
+READY: Final = "/ready"
+METRICS: Final = "/metrics"
+
+LOGIN: Final = "/login"  # POST {"user": str, "password": str}
+LOGOUT: Final = "/logout"  # POST {}
+PROFILE: Final = "/profile"  # GET
+PREFERENCES: Final = "/preferences"  # PUT {"preferences": {str: str}}, merged into what is there; a write
+CART_ITEMS: Final = "/cart/items"  # POST {"product_id": int, "quantity": int, "cart"?: client cart}; a write
+CART_TOTAL: Final = "/cart/total"  # POST {"cart"?: client cart}
+DASHBOARD: Final = "/dashboard"  # GET
+ACTIVITY: Final = "/activity"  # POST {"action": str}; a write; the last 10 are kept
+PRODUCT: Final = "/products/<int:product_id>"  # GET
+PRODUCTS: Final = "/products"  # GET ?page=int
+
+# -- numbers that client and service share --------------------------------------------------------
+ACTIVITY_WINDOW: Final = 10
+"""How many recent actions an answer of ACTIVITY and DASHBOARD lists under `recent_activity`."""

@@ -1,0 +1,39 @@
+"""What a fault must never do: checked against the pods as they are, in the moment before the act."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from chaos.faults import FaultKind, PlannedFault
+from clusters.protocol import ClusterError, Pod
+
+
+def victims(fault: PlannedFault, pods: Sequence[Pod]) -> tuple[Pod, ...]:
+    """The pods that the fault will hit: its ordinals among the ready ones, in order of creation.
+
+    Raises ClusterError when there are too few: a fault that would hit pods that are already down
+    (or the same pod twice) would not be the fault that the plan describes.
+    """
+    if not fault.kind.takes_victims:
+        return ()
+    ready = [pod for pod in pods if pod.ready]
+    if fault.ordinals and max(fault.ordinals) >= len(ready):
+        raise ClusterError(
+            f"fault {fault.fault} ({fault.kind}) is drawn for pod number {max(fault.ordinals) + 1}, "
+            f"but only {len(ready)} pods are ready"
+        )
+    return tuple(ready[ordinal] for ordinal in fault.ordinals)
+
+
+def replicas_after(fault: PlannedFault, replicas: int) -> int:
+    """The number of replicas that the deployment should have once the fault is over.
+
+    Raises ClusterError when a scale-in would leave none.
+    """
+    if fault.kind is FaultKind.SCALE_IN:
+        if fault.count >= replicas:
+            raise ClusterError(
+                f"fault {fault.fault}: scale-in by {fault.count} leaves none of {replicas} replicas"
+            )
+        return replicas - fault.count
+    return replicas + fault.count if fault.kind is FaultKind.SCALE_OUT else replicas

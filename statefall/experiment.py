@@ -1,0 +1,199 @@
+"""What an experiment file may say. The models are the reference: each field states its unit and meaning."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal, Self
+
+from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
+
+from chaos.faults import FaultKind
+from foundation.terms import Balancer, Service, StateDesign
+from loadtests.config import Mix
+
+PositiveSeconds = Annotated[float, Field(gt=0, le=86_400)]
+Seconds = Annotated[float, Field(ge=0, le=86_400)]
+
+
+class Section(BaseModel):
+    """A part of the file: unknown keys are errors, and nothing changes after reading."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class Matrix(Section):
+    """The cells: every combination of these lists that makes sense.
+
+    Without `state`, the stateless twin runs `client` and the stateful one `memory`. Without
+    `service`, the states say it. A combination of a twin with a foreign state is left out.
+    """
+
+    service: tuple[Service, ...] = ()
+    state: tuple[StateDesign, ...] = ()
+    balancer: tuple[Balancer, ...] = Field(default=(Balancer.PLAIN, Balancer.STICKY), min_length=1)
+    fault: tuple[FaultKind, ...] = ()
+    """A fault kind for each cell, in place of `faults`; each takes its other values from `fault_defaults`."""
+
+    @field_validator("service", "state", "balancer", "fault")
+    @classmethod
+    def _no_repeats(cls, values: tuple[str, ...]) -> tuple[str, ...]:
+        if len(set(values)) != len(values):
+            raise ValueError(
+                "a value stands twice in the list; more runs of a cell are asked for with --repeats"
+            )
+        return values
+
+
+class Load(Section):
+    """A closed workload: so many shoppers, each with one request under way at a time."""
+
+    shoppers: int = Field(default=99, ge=1, le=100_000)
+    mix: Mix = Mix.SHOPPING
+    think_time_s: PositiveSeconds = 1.0
+    """Mean of the negative exponential time between an answer and the next request."""
+    arrivals_s: PositiveSeconds = 5.0
+    """The shoppers arrive at random moments within so many seconds from the start."""
+    timeout_s: PositiveSeconds = 5.0
+    patience: int = Field(default=1, ge=0, le=10)
+    """How often a shopper whose session is unknown reloads before logging in again."""
+    workers: int = Field(default=1, ge=1, le=256)
+
+
+class Phases(Section):
+    """How long each phase lasts. Faults are timed from the start of the fault phase."""
+
+    warmup_s: PositiveSeconds = 8.0
+    baseline_s: PositiveSeconds = 5.0
+    fault_s: PositiveSeconds = 5.0
+    recovery_s: PositiveSeconds = 8.0
+
+    @property
+    def total_s(self) -> float:
+        """From the start of the load to the audit."""
+        return self.warmup_s + self.baseline_s + self.fault_s + self.recovery_s
+
+
+class Fault(Section):
+    """One fault; its victims are drawn from the seed."""
+
+    kind: FaultKind
+    at_s: Seconds = 0.0
+    """Seconds after the start of the fault phase."""
+    count: int = Field(default=1, ge=1, le=1000)
+    """How many pods: victims of a kill or a delete, steps of a scale-in or a scale-out."""
+    grace_s: Seconds | None = None
+    """Grace period of a delete; the deployment's when absent."""
+    duration_s: PositiveSeconds = 3.0
+    """How long an outage lasts (faults that end by themselves)."""
+
+
+class Deploy(Section):
+    """How the replicas are run."""
+
+    grace_s: PositiveSeconds = 10.0
+    pre_stop_s: Seconds = 1.0
+    settings: dict[str, str] = Field(default_factory=dict)
+    """More environment for the replicas; names begin with STATEFALL_."""
+
+    @field_validator("settings")
+    @classmethod
+    def _own_names_only(cls, settings: dict[str, str]) -> dict[str, str]:
+        for name in settings:
+            if not name.startswith("STATEFALL_"):
+                raise ValueError(f"setting {name!r} must begin with STATEFALL_")
+        return settings
+
+    @model_validator(mode="after")
+    def _pre_stop_within_grace(self) -> Self:
+        if self.pre_stop_s >= self.grace_s:
+            raise ValueError("pre_stop_s must be shorter than grace_s: preStop spends the grace period")
+        return self
+
+
+class When(Section):
+    """Which cells a gate is for: all that match every key given."""
+
+    service: Service | None = None
+    state: StateDesign | None = None
+    balancer: Balancer | None = None
+    fault: FaultKind | None = None
+
+
+class Gate(Section):
+    """A rule that a cell must keep for the run to pass."""
+
+    gate: Literal[
+        "live_at_fault_at_least",
+        "lost_at_most",
+        "lost_within_prediction",
+        "lost_before_fault_at_least_share",
+        "no_unexplained_loss",
+        "victim_held_equals_lost",
+    ]
+    value: float | None = None
+    when: When = When()
+
+    @model_validator(mode="after")
+    def _value_where_one_is_needed(self) -> Self:
+        wants = self.gate in {"live_at_fault_at_least", "lost_at_most", "lost_before_fault_at_least_share"}
+        if wants and self.value is None:
+            raise ValueError(f"gate {self.gate!r} needs a value")
+        if not wants and self.value is not None:
+            raise ValueError(f"gate {self.gate!r} takes no value")
+        return self
+
+
+class Experiment(Section):
+    """An experiment file."""
+
+    name: str = Field(pattern=r"^[a-z0-9]([a-z0-9-]{0,38}[a-z0-9])?$")
+    summary: str = Field(min_length=1, max_length=300)
+    matrix: Matrix
+    replicas: int = Field(default=3, ge=1, le=500)
+    load: Load = Load()
+    phases: Phases = Phases()
+    deploy: Deploy = Deploy()
+    faults: tuple[Fault, ...] = ()
+    fault_defaults: dict[FaultKind, Fault] = Field(default_factory=dict)
+    """For `matrix.fault`: the values of a kind's fault, where they are not the usual ones."""
+    gates: tuple[Gate, ...] = ()
+
+    @model_validator(mode="after")
+    def _fits_together(self) -> Self:
+        if self.matrix.fault and self.faults:
+            raise ValueError("give either matrix.fault or faults, not both")
+        if not self.arms():
+            raise ValueError(
+                "matrix: no combination of service and state makes sense (client is the stateless twin's)"
+            )
+        end_s = self.phases.fault_s + self.phases.recovery_s
+        for fault in (*self.faults, *self.fault_defaults.values()):
+            if fault.at_s >= end_s:
+                raise ValueError(
+                    f"faults: {fault.kind} at {fault.at_s:g} s is later than the run's end, "
+                    f"{end_s:g} s after the start of the fault phase"
+                )
+            if fault.kind.takes_victims and fault.count > self.replicas:
+                raise ValueError(
+                    f"faults: {fault.kind} of {fault.count} pods, but replicas is {self.replicas}"
+                )
+            if fault.kind is FaultKind.SCALE_IN and fault.count >= self.replicas:
+                raise ValueError(f"faults: scale-in by {fault.count} leaves none of {self.replicas} replicas")
+        return self
+
+    def arms(self) -> tuple[tuple[Service, StateDesign], ...]:
+        """The combinations of twin and state that the matrix asks for, in the file's order."""
+        states = self.matrix.state or tuple(
+            StateDesign.CLIENT if s is Service.STATELESS else StateDesign.MEMORY for s in self.matrix.service
+        )
+        found = []
+        for state in states:
+            twin = Service.STATELESS if state is StateDesign.CLIENT else Service.STATEFUL
+            if not self.matrix.service or twin in self.matrix.service:
+                found.append((twin, state))
+        return tuple(dict.fromkeys(found))
+
+    def fault_sets(self) -> tuple[tuple[Fault, ...], ...]:
+        """The faults of a cell, one set for each value of `matrix.fault`, else the one set `faults`."""
+        if not self.matrix.fault:
+            return (self.faults,)
+        return tuple((self.fault_defaults.get(kind, Fault(kind=kind)),) for kind in self.matrix.fault)

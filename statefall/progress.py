@@ -64,7 +64,8 @@ class Reporter(Protocol):
 
 def _title(cell: PlannedCell, number: int, cells: int) -> str:
     faults = ", ".join(fault.kind for fault in cell.faults) or "no fault"
-    return f"cell {number}/{cells}: {cell.service} ({cell.state}), {cell.balancer}, {cell.replicas} replicas, {faults}"
+    arm = f"{cell.service} ({cell.state}), {cell.balancer}, {cell.replicas} replicas"
+    return f"cell {number}/{cells}: {arm}, {faults}"
 
 
 @dataclass(slots=True)

@@ -59,11 +59,7 @@ def test_every_repeat_is_a_block_with_every_cell_once() -> None:
 
 
 def test_a_cell_does_not_depend_on_the_cells_beside_it() -> None:
-    alone = DEFAULT.model_copy(
-        update={
-            "matrix": DEFAULT.matrix.model_copy(update={"service": ("stateful",), "balancer": ("sticky",)})
-        }
-    )
+    alone = read(find("default"), ["matrix.service=[stateful]", "matrix.balancer=[sticky]"])
     single = make_plan(alone, seed=5, repeats=1).cells[0]
     among = next(
         c

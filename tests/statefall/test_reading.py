@@ -10,7 +10,7 @@ from chaos.faults import FaultKind
 from foundation.errors import InputError
 from foundation.terms import Balancer, Service, StateDesign
 from statefall.experiment import Experiment
-from statefall.reading import SHIPPED, find, read
+from statefall.reading import find, read, shipped
 
 MINIMAL = """\
 name: small
@@ -37,7 +37,7 @@ def refusal(path: Path, *overrides: str) -> str:
     return str(caught.value)
 
 
-@pytest.mark.parametrize("file", sorted(SHIPPED.glob("*.yaml")), ids=lambda file: file.stem)
+@pytest.mark.parametrize("file", shipped(), ids=lambda file: file.stem)
 def test_every_shipped_experiment_is_valid_and_named_like_its_file(file: Path) -> None:
     assert read(file).name == file.stem
 
@@ -112,7 +112,7 @@ def test_broken_yaml_is_refused_with_its_line(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("text", ["", "- a\n- b\n", "just words"])
 def test_a_file_that_is_not_a_mapping_is_refused(tmp_path: Path, text: str) -> None:
-    assert "is a mapping" in refusal(written(tmp_path, text))
+    assert "must be a mapping" in refusal(written(tmp_path, text))
 
 
 def test_a_file_that_is_not_text_is_refused(tmp_path: Path) -> None:

@@ -1,0 +1,120 @@
+"""What a replica counts of itself; every replica has a registry of its own, so tests share nothing."""
+
+from __future__ import annotations
+
+import threading
+from collections import OrderedDict
+from collections.abc import Callable
+from typing import Final
+
+from prometheus_client import (
+    CollectorRegistry,
+    Counter,
+    Gauge,
+    Histogram,
+    ProcessCollector,
+    disable_created_metrics,
+    generate_latest,
+)
+
+REMEMBERED_OPERATIONS: Final = 65_536
+"""How many operation ids a replica remembers to tell a repeated send; older ones count as new."""
+MAX_OPERATION_CHARS: Final = 128
+
+_FAST = (0.0005, 0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0, 2.0, 5.0)
+
+disable_created_metrics()  # type: ignore[no-untyped-call]  # one more series for each counter, that nobody reads
+
+
+class RecentlySeen:
+    """A bounded set of the newest keys; safe to use from several threads."""
+
+    def __init__(self, capacity: int) -> None:
+        self._capacity = capacity
+        self._keys: OrderedDict[int, None] = OrderedDict()
+        self._lock = threading.Lock()
+
+    def add(self, key: str) -> bool:
+        """Remember the key; True when it was already there."""
+        # 64 bits of the key stand for it: a few bytes each, and a collision in ten billion.
+        short = hash(key)
+        with self._lock:
+            seen = short in self._keys
+            self._keys[short] = None
+            if len(self._keys) > self._capacity:
+                self._keys.popitem(last=False)
+            return seen
+
+
+class Metrics:
+    """The collectors of one replica."""
+
+    def __init__(self) -> None:
+        self.registry = CollectorRegistry()
+        ProcessCollector(registry=self.registry)
+        self.sessions_active = Gauge(
+            "statefall_sessions_active", "Sessions that live here now.", registry=self.registry
+        )
+        self.sessions_created = Counter(
+            "statefall_sessions_created", "Sessions begun by a login.", registry=self.registry
+        )
+        self._lost = Counter(
+            "statefall_sessions_lost",
+            "Distinct sessions that came here and were unknown, by what their cookie tells.",
+            ["cause"],
+            registry=self.registry,
+        )
+        self.forged = Counter(
+            "statefall_forged", "Cookies and tokens whose signature is not ours.", registry=self.registry
+        )
+        self.requests = Counter(
+            "statefall_requests",
+            "Answers by route and outcome (ok or the error code).",
+            ["route", "outcome"],
+            registry=self.registry,
+        )
+        self.request_seconds = Histogram(
+            "statefall_request_seconds",
+            "From the first look at a request to its answer.",
+            ["route"],
+            buckets=_FAST,
+            registry=self.registry,
+        )
+        self.store_seconds = Histogram(
+            "statefall_store_seconds",
+            "Calls to the store, failed ones included.",
+            ["call"],
+            buckets=_FAST,
+            registry=self.registry,
+        )
+        self.store_errors = Counter(
+            "statefall_store_errors", "Calls to the store that failed.", ["call"], registry=self.registry
+        )
+        self._operations = Counter(
+            "statefall_operations",
+            "Requests with an operation id, by whether the id was here before.",
+            ["repeated"],
+            registry=self.registry,
+        )
+        for repeated in ("yes", "no"):
+            self._operations.labels(repeated)
+        self._seen_operations = RecentlySeen(REMEMBERED_OPERATIONS)
+        self._seen_lost = RecentlySeen(REMEMBERED_OPERATIONS)
+
+    def operation(self, operation: str) -> None:
+        """Count one arrival of an operation id."""
+        repeated = self._seen_operations.add(operation)
+        self._operations.labels("yes" if repeated else "no").inc()
+
+    def lost(self, session_key: str, cause: str) -> None:
+        """Count a session that is not here, once for each session however often its user asks."""
+        if not self._seen_lost.add(session_key):
+            self._lost.labels(cause).inc()
+
+    def count_sessions_with(self, active: Callable[[], int]) -> None:
+        """Ask `active` at each scrape, so that the figure is never behind."""
+        self.sessions_active.set_function(lambda: float(active()))
+
+    def exposition(self) -> bytes:
+        """Everything in the Prometheus text format."""
+        return generate_latest(self.registry)

@@ -1,0 +1,61 @@
+"""One replica of a service: its parts, in the order in which they open, and how it ends."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Protocol
+
+from services.database import Database
+from services.metrics import Metrics
+from services.probes import Check, Probes
+from services.settings import Settings
+from services.shop.catalogue import Catalogue
+from services.shop.pages import ProductPages
+from services.store import Store
+from services.web import make_app
+
+
+class Part(Protocol):
+    """Something with threads or connections: opened after the fork, closed after the last answer."""
+
+    def open(self) -> None:
+        """Begin to work; does not wait."""
+
+    def close(self) -> None:
+        """End for good."""
+
+
+class Replica:
+    """What both twins are made of; a twin adds its routes to `app` and its parts to `parts`."""
+
+    def __init__(self, settings: Settings, checks: Mapping[str, Check] | None = None) -> None:
+        self.settings = settings
+        self.metrics = Metrics()
+        self.database = Database(settings.database_url, connections=settings.threads)
+        self.store = Store(settings.store_url, self.metrics, connections=settings.threads)
+        self.catalogue = Catalogue(self.database)
+        self.app = make_app(settings, self.metrics)
+        self.parts: list[Part] = [self.database, self.store]
+        self._probes = Probes(self.metrics, {"database": self.database.check, **(checks or {})})
+        self._probes.register(self.app)
+        ProductPages(self.catalogue).register(self.app)
+
+    def open(self) -> None:
+        """Open the parts, first to last."""
+        for part in self.parts:
+            part.open()
+
+    def drain(self) -> None:
+        """Called when the replica is asked to end: requests are still answered, readiness is not.
+
+        It may run inside a signal handler, so it takes no lock.
+        """
+        self._probes.draining = True
+
+    def close(self) -> None:
+        """Close the parts, last to first. A part that fails to close does not keep the others open."""
+        for part in reversed(self.parts):
+            try:
+                part.close()
+            except Exception:
+                self.app.logger.exception("closing %s", type(part).__name__)

@@ -1,0 +1,59 @@
+"""What the stateful twin asks of every state design.
+
+Three rules hold for each of them:
+
+- A write is an `update` with a pure change. The design applies it to the newest version it can
+  get, exactly once, and adds one to the version; two at the same moment both count. A design that
+  loses a race may call the change again on a newer record, which is why it must be pure.
+- A session is found or it is not: a design never makes one up.
+- An older version is never handed out after a newer one was.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from enum import StrEnum
+from typing import Protocol
+
+from services.sessions.session import Session
+
+Change = Callable[[Session], Session]
+"""Pure and quick: no I/O, no clock, no random source inside."""
+
+
+class Ended(StrEnum):
+    """How a session that is no longer here came to its end here."""
+
+    EXPIRED = "expired"
+    LOGGED_OUT = "logged_out"
+
+
+class SessionStore(Protocol):
+    """Keeps sessions by their key. Raises services.store.StoreUnavailable where it needs the store."""
+
+    def open(self) -> None:
+        """Begin to work, after the fork; does not wait."""
+
+    def create(self, session: Session) -> None:
+        """Keep a new session; its key is random, so it is not there yet."""
+
+    def load(self, key: str) -> Session | None:
+        """The newest version, and its time to live begins anew; None when it is not known."""
+
+    def update(self, key: str, change: Change) -> Session | None:
+        """Apply one write and return what it made; renews as `load` does; None when it is not known."""
+
+    def delete(self, key: str) -> bool:
+        """End a session at its user's wish; False when it was not known."""
+
+    def ended(self, key: str) -> Ended | None:
+        """How an unknown session ended here, as far as it is remembered."""
+
+    def sweep(self) -> int:
+        """Remove what has expired; returns how many that were."""
+
+    def active(self) -> int:
+        """How many sessions live here at this moment, expired ones not counted."""
+
+    def close(self) -> None:
+        """The replica ends gracefully and its last request was answered: the place for a hand-over."""

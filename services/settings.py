@@ -1,0 +1,145 @@
+"""What a replica must be told from outside, read once at start from `STATEFALL_*` variables.
+
+Secrets come from the environment alone, and outside the local environment a missing or default
+one is a refusal to start: a replica that would sign with a well-known key must not run.
+"""
+
+from __future__ import annotations
+
+import os
+import secrets
+import socket
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import Final, TypeVar
+
+LOCAL_KEY: Final = "statefall-local-key-that-signs-nothing-of-worth"
+"""Signs where `STATEFALL_ENVIRONMENT=local` and no key was given; refused everywhere else."""
+MIN_KEY_BYTES: Final = 32
+"""HS256 needs a key at least as long as its output (RFC 7518, section 3.2)."""
+
+
+_Choice = TypeVar("_Choice", bound=StrEnum)
+
+
+class SettingsError(Exception):
+    """The environment does not hold what a replica needs; the text is one line."""
+
+
+class Environment(StrEnum):
+    """Where the replica runs."""
+
+    LOCAL = "local"
+    PRODUCTION = "production"
+
+
+class SessionDesign(StrEnum):
+    """Values of `STATEFALL_STATE`: where a session lives."""
+
+    CLIENT = "client"
+    MEMORY = "memory"
+    HANDOFF = "handoff"
+    WRITE_THROUGH = "write-through"
+    EXTERNAL = "external"
+    REPLICATED = "replicated"
+
+
+def new_boot_id() -> str:
+    """A random name for one start of one process: memory that survived has the same boot id."""
+    return secrets.token_hex(8)
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """The settings of one replica. Times in seconds."""
+
+    pod: str
+    database_url: str = field(repr=False)
+    store_url: str = field(repr=False)
+    keys: tuple[str, ...] = field(repr=False)
+    """The first signs, all verify; tokens and cookies alike."""
+    environment: Environment = Environment.PRODUCTION
+    state: SessionDesign | None = None
+    """None: the twin's own default (`client` or `memory`)."""
+    boot: str = field(default_factory=new_boot_id)
+    session_ttl_s: float = 3600.0
+    cache_ttl_s: float = 300.0
+    """How long a cached profile or dashboard is fresh."""
+    secure_cookies: bool = False
+    threads: int = 16
+    """Requests served at once; the database pool holds a connection for each."""
+
+
+def read_settings(environ: Mapping[str, str] = os.environ) -> Settings:
+    """Read the settings. Raises SettingsError naming the variable and how to mend it."""
+    environment = _choice(environ, "STATEFALL_ENVIRONMENT", Environment, Environment.PRODUCTION)
+    state = environ.get("STATEFALL_STATE", "")
+    return Settings(
+        pod=environ.get("STATEFALL_POD") or socket.gethostname(),
+        database_url=_required(environ, "STATEFALL_DATABASE_URL", "postgresql://user:password@host/shop"),
+        store_url=_required(environ, "STATEFALL_STORE_URL", "redis://host:6379/0"),
+        keys=_keys(environ, environment),
+        environment=environment,
+        state=_choice(environ, "STATEFALL_STATE", SessionDesign, SessionDesign.CLIENT) if state else None,
+        session_ttl_s=_positive(environ, "STATEFALL_SESSION_TTL_S", 3600.0),
+        cache_ttl_s=_positive(environ, "STATEFALL_CACHE_TTL_S", 300.0),
+        secure_cookies=_switch(environ, "STATEFALL_SECURE_COOKIES", environment is not Environment.LOCAL),
+        threads=int(_positive(environ, "STATEFALL_THREADS", 16)),
+    )
+
+
+def _required(environ: Mapping[str, str], name: str, example: str) -> str:
+    value = environ.get(name, "")
+    if not value:
+        raise SettingsError(f"{name} is not set (for example {example})")
+    return value
+
+
+def _keys(environ: Mapping[str, str], environment: Environment) -> tuple[str, ...]:
+    given = environ.get("STATEFALL_JWT_KEYS", "")
+    keys = tuple(key.strip() for key in given.split(",") if key.strip())
+    if not keys and environment is Environment.LOCAL:
+        return (LOCAL_KEY,)
+    if not keys:
+        raise SettingsError(
+            "STATEFALL_JWT_KEYS is not set (comma separated, each of at least"
+            f" {MIN_KEY_BYTES} bytes; STATEFALL_ENVIRONMENT=local does without)"
+        )
+    if environment is not Environment.LOCAL and LOCAL_KEY in keys:
+        raise SettingsError(
+            "STATEFALL_JWT_KEYS holds the key of the local environment: make keys of your own"
+        )
+    short = [number for number, key in enumerate(keys, 1) if len(key.encode()) < MIN_KEY_BYTES]
+    if short:
+        raise SettingsError(
+            f"STATEFALL_JWT_KEYS: key {short[0]} is shorter than {MIN_KEY_BYTES} bytes"
+            " (for example `openssl rand -hex 32`)"
+        )
+    return keys
+
+
+def _choice(environ: Mapping[str, str], name: str, values: type[_Choice], default: _Choice) -> _Choice:
+    given = environ.get(name) or default
+    try:
+        return values(given)
+    except ValueError:
+        raise SettingsError(f"{name} is {given!r} (one of: {', '.join(values)})") from None
+
+
+def _positive(environ: Mapping[str, str], name: str, default: float) -> float:
+    given = environ.get(name) or str(default)
+    try:
+        value = float(given)
+    except ValueError:
+        value = 0.0
+    if not 0 < value < float("inf"):
+        raise SettingsError(f"{name} is {given!r} (a number above 0)")
+    return value
+
+
+def _switch(environ: Mapping[str, str], name: str, default: bool) -> bool:
+    given = environ.get(name, "").lower()
+    if given in {"", "0", "1", "true", "false", "yes", "no"}:
+        return given in {"1", "true", "yes"} if given else default
+    raise SettingsError(f"{name} is {given!r} (1 or 0)")

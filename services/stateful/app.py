@@ -1,0 +1,44 @@
+"""Puts the stateful twin together: this is where its state design is chosen."""
+
+from __future__ import annotations
+
+from services.replica import Replica
+from services.sessions.memory import MemorySessions
+from services.sessions.protocol import SessionStore
+from services.sessions.sweeper import Sweeper
+from services.sessions.tickets import Tickets
+from services.settings import SessionDesign, Settings, SettingsError
+from services.shop.accounts import Accounts
+from services.shop.history import History
+from services.stateful.dashboards import Dashboards
+from services.stateful.lookup import Lookup
+from services.stateful.routes import StatefulRoutes
+from services.stateful.shopping_cart import StatefulShoppingCart
+from services.stateful.user_service import StatefulUserService
+
+SWEEPS_PER_TTL = 60
+
+
+def create(settings: Settings) -> Replica:
+    """A replica of the stateful twin. Raises SettingsError for a state design that it does not have."""
+    sessions = make_sessions(settings)
+    replica = Replica(settings)
+    replica.parts += [sessions, Sweeper(sessions, settings.session_ttl_s / SWEEPS_PER_TTL)]
+    replica.metrics.count_sessions_with(sessions.active)
+    tickets = Tickets(settings.keys, settings.pod, settings.boot)
+    lookup = Lookup(sessions, tickets, replica.metrics)
+    dashboards = Dashboards(History(replica.database), settings.cache_ttl_s)
+    users = StatefulUserService(Accounts(replica.database), sessions, tickets, lookup, dashboards)
+    carts = StatefulShoppingCart(replica.catalogue, lookup)
+    StatefulRoutes(replica, lookup, users, carts, dashboards).register(replica.app)
+    return replica
+
+
+def make_sessions(settings: Settings) -> SessionStore:
+    """The session store of the chosen state design."""
+    design = settings.state or SessionDesign.MEMORY
+    if design is SessionDesign.MEMORY:
+        return MemorySessions(settings.session_ttl_s)
+    raise SettingsError(
+        f"STATEFALL_STATE is {design.value!r}: the stateful twin knows {SessionDesign.MEMORY}"
+    )

@@ -1,0 +1,38 @@
+"""The cart of the stateful twin: lines in the session, priced from the catalogue."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Any
+
+from services.sessions.session import Session
+from services.shop import cart
+from services.shop.catalogue import Catalogue
+from services.stateful.lookup import Lookup
+
+
+class StatefulShoppingCart:
+    """Adds to and totals the cart of a session."""
+
+    def __init__(self, catalogue: Catalogue, lookup: Lookup, now: Callable[[], float] = time.time) -> None:
+        self._catalogue, self._lookup, self._now = catalogue, lookup, now
+
+    def add(self, cookie: str | None, product_id: int, quantity: int) -> tuple[Session, dict[str, Any]]:
+        """The session with so many pieces more, and its cart. Raises NotFound, BadRequest."""
+        self._lookup.load(cookie)
+        product, now = self._catalogue.product(product_id), self._now()
+        session = self._lookup.update(
+            cookie, lambda held: replace(held, cart=cart.add(held.cart, product, quantity, now))
+        )
+        return session, self._priced(session)
+
+    def total(self, cookie: str | None) -> tuple[Session, dict[str, Any]]:
+        """The session and its cart at current prices."""
+        session = self._lookup.load(cookie)
+        return session, self._priced(session)
+
+    def _priced(self, session: Session) -> dict[str, Any]:
+        products = self._catalogue.products([line.product_id for line in session.cart])
+        return cart.priced(session.cart, products, self._now())

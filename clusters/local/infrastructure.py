@@ -1,0 +1,117 @@
+"""What all deployments share: the database with its data, the store, the balancer, and their folders."""
+
+from __future__ import annotations
+
+import os
+import secrets
+import shutil
+from collections.abc import Callable, Mapping
+from pathlib import Path
+
+from clusters.local.places import LiveRun, cache_directory, unprivileged_account
+from clusters.local.ports import Ports
+from clusters.local.postgres import Postgres, readable_programs
+from clusters.local.processes import Child, Spawner
+from clusters.local.programs import find_programs
+from clusters.local.template import Recipe, Workshop, copy_template
+from clusters.local.traefik import Traefik
+from clusters.local.valkey import Valkey
+from clusters.protocol import ClusterError
+
+
+class Infrastructure:
+    """Started once, thrown away whole."""
+
+    def __init__(self, home: Path, allowed_ports: range | None, on_loss: Callable[[str], None]) -> None:
+        """`home`: a folder in the run directory. `on_loss`: told when a part ends that nobody stopped."""
+        self.programs = find_programs()
+        self.cache = cache_directory()
+        self.ports = Ports(allowed_ports, self.cache / "ports")
+        self.logs = home / "logs"
+        self.logs.mkdir(parents=True, exist_ok=True)
+        self._on_loss = on_loss
+        self._closing = False
+        self.live = LiveRun.enter(self.cache, home.parent)
+        self.spawner = Spawner(home / "processes.json", self.live.key, self.live.directory)
+        self._account = unprivileged_account()
+        self._password = secrets.token_hex(16)
+        self.balancer = Traefik(
+            self.programs.traefik, self.ports.take("balancer"), self.ports.take("balancer's control")
+        )
+        self.store = Valkey(
+            program=self.programs.store,
+            port=self.ports.take("store"),
+            directory=self.live.folder("store"),
+            log=self.logs / "store.log",
+            environment=plain_environment(),
+        )
+        self._database: Postgres | None = None
+
+    @property
+    def database_url(self) -> str:
+        """What a replica is given."""
+        if self._database is None:
+            raise ClusterError("the database was not started")
+        return self._database.url(self._password)
+
+    def start(self, recipe: Recipe) -> None:
+        """Start all of it; seconds more on the first time a seed is used. Raises ClusterError."""
+        folder = self.live.folder("balancer")
+        self.balancer.start(
+            self.spawner, folder, self.logs / "balancer.log", plain_environment(), self._on_exit
+        )
+        self.store.start(self.spawner, self._on_exit)
+        self._start_database(recipe)
+        self.store.await_ready()
+        self.balancer.await_ready()
+
+    def _start_database(self, recipe: Recipe) -> None:
+        readable = readable_programs(self.programs.database, self._account, self.cache)
+        log = self.logs / "database.log"
+        shop = Workshop(
+            self.cache, readable, self._account, self.spawner, self.ports, log, harness_environment()
+        )
+        data = self.live.folder("database") / "data"
+        template_password = copy_template(shop, recipe, data)
+        self._database = Postgres(readable, data, log, self._account, plain_environment())
+        self._database.start(self.spawner, self.ports.take("database").number, self._on_exit)
+        self._database.await_ready(template_password)
+        self._database.change_password(template_password, self._password)
+
+    def stop_store(self) -> None:
+        """Shut the store down; what it holds is saved. A no-op when it is down."""
+        self.store.stop()
+
+    def start_store(self) -> None:
+        """Bring the store back with what it held. A no-op when it runs."""
+        if not self.store.running:
+            self.store.start(self.spawner, self._on_exit)
+        self.store.await_ready()
+
+    def close(self, *, keep_logs: bool) -> list[str]:
+        """End all processes, remove all data; the roles of processes that would not die."""
+        self._closing = True
+        left = self.spawner.close()
+        self.ports.release_all()
+        self.live.leave()
+        home = self.logs.parent
+        if keep_logs:
+            (home / "processes.json").unlink(missing_ok=True)
+        elif home.exists():
+            shutil.rmtree(home)
+        return left
+
+    def _on_exit(self, child: Child) -> None:
+        if self._closing or child.asked_to_end:
+            return
+        self._on_loss(f"the {child.program.role} ended ({child.how}): {child.last_words()}")
+
+
+def harness_environment() -> dict[str, str]:
+    """The harness's own environment without the settings of this project, for its Python programs."""
+    return {name: value for name, value in os.environ.items() if not name.startswith("STATEFALL_")}
+
+
+def plain_environment() -> Mapping[str, str]:
+    """What a program needs that takes no settings from the environment."""
+    return {"PATH": os.environ.get("PATH", os.defpath), "LC_ALL": "C", "TZ": "UTC"}

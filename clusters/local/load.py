@@ -1,0 +1,58 @@
+"""The load generator's process on this machine."""
+
+from __future__ import annotations
+
+import json
+import signal
+import sys
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from clusters.local.places import replace_file
+from clusters.local.ports import Port, Ports
+from clusters.local.processes import Child, Program, Spawner
+
+_STOP_GRACE_S = 3.0
+
+
+@dataclass(slots=True)
+class Load:
+    """At most one load generator."""
+
+    spawner: Spawner
+    ports: Ports
+    directory: Path
+    log: Path
+    environment: Mapping[str, str] = field(repr=False)
+    command: tuple[str, ...] | None = None
+    """Instead of the project's own, for tests."""
+    _child: Child | None = field(default=None, init=False)
+    _port: Port | None = field(default=None, init=False)
+
+    def start(self, config: bytes, target: str) -> str:
+        """Start it on this configuration, aimed at `target` unless that names its own; the control URL."""
+        self.stop()
+        document = json.loads(config)
+        document["target"] = document.get("target") or target
+        file = self.directory / "load.json"
+        replace_file(file, json.dumps(document).encode())
+        self._port = self.ports.take("load generator")
+        program = self.command or (sys.executable, "-m", "loadtests.main")
+        command = (*program, "--config", str(file), "--control-port", str(self._port.number))
+        self._child = self.spawner.start(
+            Program("load generator", command, self.log, self.directory, self.environment)
+        )
+        return f"http://{self._port.address}"
+
+    def stop(self) -> None:
+        """Ask it to end, then end it with all that it has started. Idempotent."""
+        if self._child is not None:
+            self._child.send(signal.SIGTERM)
+            if not self._child.wait(_STOP_GRACE_S):
+                self._child.send_to_group(signal.SIGKILL)
+                self._child.wait(_STOP_GRACE_S)
+            self._child = None
+        if self._port is not None:
+            self._port.release()
+            self._port = None

@@ -31,6 +31,8 @@ $(SETUP): constraints/dev.txt pyproject.toml
 constraints: $(SETUP)
 	$(BIN)/uv pip compile --universal --python-version 3.11 --all-extras --upgrade --generate-hashes \
 	  --no-header --no-annotate --no-emit-index-url --no-emit-find-links --quiet -o constraints/dev.txt pyproject.toml
+	$(BIN)/uv pip compile --universal --python-version 3.11 --extra kubernetes --constraints constraints/dev.txt --generate-hashes \
+	  --no-header --no-annotate --no-emit-index-url --no-emit-find-links --quiet -o constraints/image.txt pyproject.toml
 
 clean:
 	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache build *.egg-info

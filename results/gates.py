@@ -1,0 +1,99 @@
+"""The gates of a cell: rules that the experiment set, each with what was measured.
+
+A session without a decision (`indeterminate`) may be lost or kept: a gate that would pass one way
+and fail the other is not decided.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from results.books import VICTIM_HELD
+from results.model import BEFORE_FAULT, Book, Cause, Gate, GateName, PhaseSessions, Prediction, SessionCounts
+from results.plan import GateRule
+
+
+@dataclass(frozen=True, slots=True)
+class Findings:
+    """What the gates look at."""
+
+    sessions: SessionCounts
+    by_phase: dict[str, PhaseSessions]
+    undecided: int
+    """Sessions of the whole cell without a decision."""
+    predicted: Prediction
+    books: tuple[Book, ...]
+
+
+def judge_gate(rule: GateRule, found: Findings) -> Gate:
+    """The rule, met or not."""
+    match rule.name:
+        case GateName.LIVE_AT_FAULT_AT_LEAST:
+            live, wanted = found.sessions.at_fault, rule.limit or 0.0
+            return _gate(rule, live >= wanted, live, "sessions alive at the fault")
+        case GateName.LOST_AT_MOST:
+            return _lost_at_most(rule, found)
+        case GateName.LOST_WITHIN_PREDICTION:
+            return _within_prediction(rule, found)
+        case GateName.LOST_BEFORE_FAULT_AT_LEAST_SHARE:
+            return _lost_before(rule, found)
+        case GateName.VICTIM_HELD_EQUALS_LOST:
+            return _victim_held(rule, found)
+        case GateName.NO_UNEXPLAINED_LOSS:
+            unexplained = sum(p.causes.get(Cause.UNEXPLAINED, 0) for p in found.by_phase.values())
+            return _gate(rule, unexplained == 0, unexplained, "lost sessions without a cause on record")
+        case GateName.NO_WRONG_STATE:
+            wrong = sum(p.rolled_back + p.duplicated + p.foreign for p in found.by_phase.values())
+            return _gate(rule, wrong == 0, wrong, "sessions rolled back, duplicated or foreign")
+        case GateName.BOOKS_BALANCE:
+            off = [book.name for book in found.books if not book.holds]
+            note = f"books that do not hold: {', '.join(off)}" if off else "books that do not hold"
+            return _gate(rule, not off, len(off), note)
+
+
+def _gate(rule: GateRule, passed: bool | None, measured: float | None, note: str) -> Gate:
+    return Gate(rule.name, passed, applies=True, measured=measured, limit=rule.limit, note=note)
+
+
+def _without(rule: GateRule, note: str) -> Gate:
+    return Gate(rule.name, None, applies=False, measured=None, limit=rule.limit, note=note)
+
+
+def _lost_at_most(rule: GateRule, found: Findings) -> Gate:
+    lost, limit = sum(p.lost for p in found.by_phase.values()), rule.limit or 0.0
+    if lost <= limit < lost + found.undecided:
+        return _gate(rule, None, lost, f"{found.undecided} more sessions are undecided")
+    return _gate(rule, lost <= limit, lost, "sessions lost in the whole cell")
+
+
+def _within_prediction(rule: GateRule, found: Findings) -> Gate:
+    low, high = found.predicted.low, found.predicted.high
+    if low is None or high is None:
+        return _without(rule, "there is no closed form for this combination")
+    lost = found.sessions.lost
+    most = lost + found.sessions.indeterminate
+    note = f"lost of {found.sessions.at_fault} alive at the fault, predicted {low} to {high}"
+    if low <= lost and most <= high:
+        return _gate(rule, True, lost, note)
+    if lost > high or most < low:
+        return _gate(rule, False, lost, note)
+    return _gate(rule, None, lost, f"{note}; {most - lost} more are undecided")
+
+
+def _lost_before(rule: GateRule, found: Findings) -> Gate:
+    phases = [found.by_phase[name] for name in BEFORE_FAULT if name in found.by_phase]
+    started, lost = sum(p.started for p in phases), sum(p.lost for p in phases)
+    if not started:
+        return _gate(rule, None, None, "no session started before the fault")
+    share = round(lost / started, 4)
+    note = f"{lost} of {started} sessions that started before the fault were lost before it"
+    return _gate(rule, share >= (rule.limit or 0.0), share, note)
+
+
+def _victim_held(rule: GateRule, found: Findings) -> Gate:
+    book = next((book for book in found.books if book.name == VICTIM_HELD), None)
+    if book is None:
+        return _without(rule, "no victim's own count can be compared in this cell")
+    if not book.holds and book.right <= book.left <= book.right + found.sessions.indeterminate:
+        return _gate(rule, None, book.right, f"the victims held {book.left}; some sessions are undecided")
+    return _gate(rule, book.holds, book.right, f"sessions lost; the victims' own metrics counted {book.left}")

@@ -1,0 +1,102 @@
+"""The run in a few sentences, computed from its summary: what happened, and who lost what."""
+
+from __future__ import annotations
+
+from foundation.terms import Balancer, Service
+from results.model import Cell, Summary
+from results.words import BALANCERS, CAUSES, FAULTS, STATES, fault_name, number, share
+
+MOST_ARMS = 6
+"""With more arms than this, the sentence groups them by what they lost."""
+
+
+def headline(summary: Summary) -> str:
+    """One to four sentences. Says only what was measured, and says so when the run is not sound."""
+    if not summary.cells:
+        return "No cell of the experiment ran, so nothing was measured."
+    cells = sorted(summary.cells, key=lambda c: (c.service is not Service.STATELESS, c.sessions.lost, c.name))
+    sentences = [_what_happened(cells)]
+    arms = _arms(cells)
+    if len(arms) <= MOST_ARMS:
+        sentences += [_lost(name, group) for name, group in arms.items()]
+    else:
+        sentences += _grouped(arms)
+    return " ".join(sentence for sentence in sentences if sentence)
+
+
+def _what_happened(cells: list[Cell]) -> str:
+    stories = {tuple((f.kind, len(f.victims)) for f in cell.faults if f.act_s is not None) for cell in cells}
+    replicas = {cell.replicas for cell in cells}
+    if stories == {()}:
+        return "No fault was brought upon the services."
+    if len(stories) == 1 and len(replicas) == 1:
+        story = next(iter(stories))
+        if len(story) == 1 and story[0][0] in ("kill", "delete", "delete-now", "scale-in", "evict"):
+            kind, victims = story[0]
+            verb = "was" if victims == 1 else "were"
+            who = f"{number(victims).capitalize()} of {number(replicas.pop())} replicas"
+            return f"{who} {verb} {FAULTS[kind][0]} under load."
+    kinds = list(dict.fromkeys(kind for story in sorted(stories) for kind, _ in story))
+    return f"Under load the services met: {', '.join(fault_name(kind) for kind in kinds)}."
+
+
+def _arms(cells: list[Cell]) -> dict[str, list[Cell]]:
+    """Cells that differ only in their repeat (or, for the stateless twin, their balancer) and their loss."""
+    arms: dict[str, list[Cell]] = {}
+    for cell in cells:
+        arms.setdefault(_name(cell), []).append(cell)
+    return arms
+
+
+def _name(cell: Cell) -> str:
+    if cell.service is Service.STATELESS:
+        return "the stateless service"
+    routing = {
+        Balancer.STICKY: "with sticky routing",
+        Balancer.PLAIN: "behind plain balancing",
+        Balancer.CLIENT_IP: "with affinity by client address",
+    }[cell.balancer]
+    return f"the stateful one ({cell.state.value}) {routing}"
+
+
+def _lost(name: str, cells: list[Cell]) -> str:
+    at_fault = sum(cell.sessions.at_fault for cell in cells)
+    lost = sum(cell.sessions.lost for cell in cells)
+    before = sum(cell.lost_before_fault for cell in cells)
+    started = sum(cell.started_before_fault for cell in cells)
+    subject = name[0].upper() + name[1:]
+    if started and before / started >= 0.5:
+        tail = f", and {number(lost)} of the {at_fault:,} alive at the fault" if at_fault else ""
+        return f"{subject} had lost {share(before, started)} of its sessions before any fault{tail}."
+    if not at_fault:
+        return f"{subject} had no session alive at the fault."
+    earlier = f", and {number(before)} before it" if before else ""
+    if not lost:
+        return f"{subject} lost none of its {at_fault:,} sessions{earlier}."
+    return f"{subject} lost {lost:,} of {at_fault:,} sessions ({share(lost, at_fault)}){earlier}."
+
+
+def _grouped(arms: dict[str, list[Cell]]) -> list[str]:
+    nothing = [
+        n for n, cells in arms.items() if not any(c.sessions.lost or c.lost_before_fault for c in cells)
+    ]
+    rest = {n: cells for n, cells in arms.items() if n not in nothing}
+    sentences = []
+    if nothing:
+        sentences.append(f"{number(len(nothing)).capitalize()} of {number(len(arms))} arms lost no session.")
+    if rest:
+        name, cells = max(rest.items(), key=lambda item: sum(c.sessions.lost for c in item[1]))
+        sentences.append(_lost(name, cells))
+    return sentences
+
+
+def story(cell: Cell) -> str:
+    """One cell in a few sentences: what it is, what was done to it, who lost what, and why."""
+    where = f"{cell.replicas} replicas: {STATES[cell.state]}. Balancing by {BALANCERS[cell.balancer]}."
+    name = "The service" if cell.service is Service.STATELESS else "It"
+    counts = cell.lost_by_cause or cell.lost_before_fault_by_cause
+    ordered = sorted(counts.items(), key=lambda item: (-item[1], item[0]))
+    why = "; ".join(f"{count:,}: {CAUSES[cause][1]}" for cause, count in ordered)
+    return " ".join(
+        (where, _what_happened([cell]), _lost(name, [cell]), f"Why: {why}." if why else "")
+    ).strip()

@@ -1,0 +1,189 @@
+"""How many sessions a fault should cost: closed forms from the design, before looking at the outcome.
+
+With S sessions alive at the fault on n replicas, of which the faults hit k:
+
+- What no single process holds (client, external, write-through, replicated with one pod at a time)
+  is not lost with a pod: 0.
+- In-memory, sticky: each session lies on one of the n replicas, so S*k/n are lost. The interval is
+  the central 99.9% of Binomial(S, k/n): the law when each session's home is drawn on its own, and
+  wider than that of a balancer which deals new sessions out in turn.
+- In-memory, plain: a request that misses finds its session again within `patience` reloads with
+  q = 1 - (1 - 1/n)^(patience + 1), so m requests are survived with q^m; with think times drawn from
+  the exponential law with mean z, the requests in t seconds are Poisson with mean l = t/z, and
+  E[q^m] = exp(-l (1 - q)). The home must survive the fault as well: (1 - k/n) exp(-l (1 - q)).
+- A rolling update replaces every process: all in-memory sessions.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Final
+
+from foundation.terms import Balancer, StateDesign
+from results.model import Prediction
+from results.plan import CellPlan
+from results.timeline import CellTimeline, FaultLife
+
+COVERAGE: Final = 0.999
+GRACEFUL: Final = frozenset({"delete", "scale-in", "roll", "evict", "drain"})
+"""Ends with a SIGTERM and time to act on it."""
+ABRUPT: Final = frozenset({"kill", "delete-now"})
+HARMLESS: Final = frozenset({"scale-out"})
+
+
+@dataclass(frozen=True, slots=True)
+class Forecast:
+    """A prediction and what it rests on."""
+
+    lost: Prediction
+    basis: str
+
+
+def predict(plan: CellPlan, timeline: CellTimeline) -> Forecast:
+    """The prediction for a cell, from its plan, the live sessions at the first mark, and who was hit."""
+    if not timeline.marks:
+        return _none("no session was marked as alive at a fault")
+    sessions, faults = timeline.marks[0].live_sessions, timeline.faults
+    kinds = {fault.kind for fault in faults} - HARMLESS
+    if plan.state is StateDesign.CLIENT:
+        return _zero("each client carries its own state: no replica can lose it")
+    if kinds == {"store-outage"} and plan.state is not StateDesign.HANDOFF:
+        return (
+            _zero("the store's content outlives its outage")
+            if _durable(plan)
+            else _in_memory(plan, sessions, 0)
+        )
+    if "store-outage" in kinds:
+        return _none("no closed form for an outage of the store together with other faults in this design")
+    match plan.state:
+        case StateDesign.EXTERNAL | StateDesign.WRITE_THROUGH:
+            return _zero("every acknowledged change is in the store: a pod takes nothing with it")
+        case StateDesign.REPLICATED:
+            return _replicated(plan, faults)
+        case StateDesign.HANDOFF:
+            return _handoff(plan, sessions, faults, timeline)
+        case _:
+            return _memory(plan, sessions, faults, timeline)
+
+
+def _durable(plan: CellPlan) -> bool:
+    return plan.state in {StateDesign.EXTERNAL, StateDesign.WRITE_THROUGH}
+
+
+def _replicated(plan: CellPlan, faults: Sequence[FaultLife]) -> Forecast:
+    if plan.balancer is Balancer.PLAIN:
+        return _none("no closed form for one backup copy behind plain balancing")
+    if any(fault.count > 1 and fault.kind not in HARMLESS | {"roll"} for fault in faults):
+        return _none("no closed form for several replicas going at once with one backup copy")
+    return _zero("one replica at a time: its backup holds a copy")
+
+
+def _handoff(plan: CellPlan, sessions: int, faults: Sequence[FaultLife], timeline: CellTimeline) -> Forecast:
+    kinds = {fault.kind for fault in faults} - HARMLESS
+    if plan.balancer is Balancer.PLAIN:
+        if kinds & GRACEFUL:
+            return _none("no closed form for handoff on a graceful end behind plain balancing")
+        return _memory(plan, sessions, faults, timeline)
+    abrupt = [fault for fault in faults if fault.kind in ABRUPT]
+    if not abrupt:
+        return _zero("a replica that ends gracefully hands its sessions to the store")
+    if kinds & GRACEFUL:
+        return _none("no closed form for graceful and abrupt ends together")
+    return _memory(plan, sessions, abrupt, timeline)
+
+
+def _memory(plan: CellPlan, sessions: int, faults: Sequence[FaultLife], timeline: CellTimeline) -> Forecast:
+    if any(fault.kind == "roll" for fault in faults):
+        return Forecast(
+            Prediction(sessions, float(sessions), sessions),
+            f"a rolling update replaces every process: all {sessions} sessions in memory",
+        )
+    return _in_memory(plan, sessions, _replicas_hit(faults, timeline))
+
+
+def _replicas_hit(faults: Sequence[FaultLife], timeline: CellTimeline) -> int:
+    """How many of the pods alive at the first mark the faults took, each counted once.
+
+    A successor or a restarted container holds none of the sessions alive at the mark.
+    """
+    mark_s = timeline.marks[0].at_s
+    hit: set[str] = set()
+    for fault in faults:
+        if fault.kind in HARMLESS:
+            continue
+        for name in fault.victims:
+            pod = timeline.pod(name)
+            if pod is None or pod.span.start_s is None or pod.span.start_s <= mark_s:
+                hit.add(name)
+    return len(hit)
+
+
+def _in_memory(plan: CellPlan, sessions: int, hit: int) -> Forecast:
+    n, k = plan.replicas, min(hit, plan.replicas)
+    if plan.balancer is Balancer.CLIENT_IP:
+        expected = sessions * k / n
+        return Forecast(
+            Prediction(0, round(expected, 1), sessions if k else 0),
+            f"affinity by client address: all sessions from one address share a replica, so a fault on "
+            f"{k} of {n} takes between none and all of {sessions}",
+        )
+    if plan.balancer is Balancer.STICKY:
+        words = (
+            f"{sessions} sessions x {k}/{n} replicas hit; interval: central 99.9% of "
+            f"Binomial({sessions}, {k}/{n}), each session's home drawn on its own"
+        )
+        return _binomial(sessions, k / n, words)
+    found = 1.0 - (1.0 - 1.0 / n) ** (plan.patience + 1)
+    requests = plan.after_fault_s / plan.think_time_s
+    survives = (1.0 - k / n) * math.exp(-requests * (1.0 - found))
+    words = (
+        f"without stickiness a request finds its session on 1 of {n} replicas, within {plan.patience} "
+        f"reload(s) with q = {found:.2f}; over about {requests:.0f} more requests a session survives with "
+        f"(1 - {k}/{n}) exp(-{requests:.0f} (1 - q)) = {survives:.2g}; interval: central 99.9% of the "
+        "binomial law"
+    )
+    return _binomial(sessions, 1.0 - survives, words)
+
+
+def _zero(basis: str) -> Forecast:
+    return Forecast(Prediction(0, 0.0, 0), basis)
+
+
+def _none(basis: str) -> Forecast:
+    return Forecast(Prediction(), basis)
+
+
+def _binomial(trials: int, share: float, basis: str) -> Forecast:
+    low, high = binomial_interval(trials, share)
+    return Forecast(Prediction(low, round(trials * share, 1), high), basis)
+
+
+def binomial_interval(trials: int, share: float, coverage: float = COVERAGE) -> tuple[int, int]:
+    """The central interval of Binomial(trials, share): each tail beyond it holds at most (1-coverage)/2.
+
+    Exact up to rounding of doubles: the log of each term by lgamma, summed from the tail inwards.
+    """
+    if trials == 0 or share <= 0.0:
+        return 0, 0
+    if share >= 1.0:
+        return trials, trials
+    tail = (1.0 - coverage) / 2.0
+    terms = [_term(trials, share, k) for k in range(trials + 1)]
+    return _cut(terms, tail), trials - _cut(terms[::-1], tail)
+
+
+def _term(trials: int, share: float, k: int) -> float:
+    choose = math.lgamma(trials + 1) - math.lgamma(k + 1) - math.lgamma(trials - k + 1)
+    return math.exp(choose + k * math.log(share) + (trials - k) * math.log1p(-share))
+
+
+def _cut(terms: Sequence[float], tail: float) -> int:
+    """How many leading terms can be left out so that their sum stays within the tail."""
+    left_out = 0.0
+    for index, term in enumerate(terms):
+        left_out += term
+        if left_out > tail:
+            return index
+    return len(terms) - 1

@@ -1,0 +1,262 @@
+"""What the template shows of a cell: rows of text, computed here so that the template only places them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Final
+
+from foundation.verdicts import Verdict
+from results import words
+from results.attribute import attribute
+from results.headline import story
+from results.model import Book, Cell, FaultOutcome, Gate, Outcome
+from results.report.charts import Figure, cell_figure, describe
+from results.timeline import Answerer, CellTimeline, Loss
+
+LOSSES_SHOWN: Final = 8
+LOSSES_LISTED: Final = 5000
+"""The foldable list stops here; `events.jsonl` has them all."""
+
+MARKS: Final = {
+    Outcome.PASSED: "✓",
+    Outcome.FAILED: "✕",
+    Outcome.INCONCLUSIVE: "?",
+    Outcome.INVALID: "!",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Segment:
+    """A part of a bar; `width` in percent."""
+
+    kind: str
+    count: int
+    width: float
+
+
+@dataclass(frozen=True, slots=True)
+class Bracket:
+    """The predicted interval over a bar, in percent of it."""
+
+    left: float
+    width: float
+    expected: float
+
+
+@dataclass(frozen=True, slots=True)
+class PhaseRow:
+    """One phase of the cell in figures."""
+
+    name: str
+    throughput: str
+    p50: str
+    p90: str
+    p99: str
+    max: str
+    started: int
+    lost: int
+    others: int
+
+
+@dataclass(frozen=True, slots=True)
+class LossRow:
+    """One finding of the ledger."""
+
+    at: str
+    session: str
+    user: str
+    verdict: str
+    cause: str
+    phase: str
+    home: str
+    answered_by: str
+    version: str
+    evidence: str
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """A row of gates, books or faults: a mark, a title and words."""
+
+    good: bool | None
+    title: str
+    figures: str
+    note: str
+
+
+@dataclass(frozen=True, slots=True)
+class CellView:
+    """Everything that the page shows of one cell."""
+
+    cell: Cell
+    anchor: str
+    title: str
+    story: str
+    mark: str
+    predicted: str
+    causes: str
+    recovery: str
+    before_share: str
+    before_percent: float
+    segments: tuple[Segment, ...]
+    bracket: Bracket | None
+    bar_text: str
+    phases: tuple[PhaseRow, ...]
+    losses: tuple[LossRow, ...]
+    losses_in_all: int
+    gates: tuple[Line, ...]
+    books: tuple[Line, ...]
+    faults: tuple[FaultRow, ...]
+    figure: Figure
+    figure_text: str
+
+
+@dataclass(frozen=True, slots=True)
+class FaultRow:
+    """The journal of one fault; times in seconds since the start of the load."""
+
+    name: str
+    victims: str
+    act: str
+    observed: str
+    recovered: str
+    recovery: str
+    effect: str
+
+
+def cell_view(cell: Cell, timeline: CellTimeline) -> CellView:
+    """The cell as the page shows it."""
+    started = cell.started_before_fault
+    return CellView(
+        cell=cell,
+        anchor=f"cell-{cell.name}",
+        title=words.arm(cell) + (f", repeat {cell.repeat}" if cell.repeat > 1 else ""),
+        story=story(cell),
+        mark=MARKS[cell.verdict],
+        predicted=words.predicted(cell.predicted_lost),
+        causes=words.causes(cell),
+        recovery=words.seconds(cell.recovery_s),
+        before_share=words.share(cell.lost_before_fault, started),
+        before_percent=round(100 * cell.lost_before_fault / started, 2) if started else 0.0,
+        segments=_segments(cell),
+        bracket=_bracket(cell),
+        bar_text=_bar_text(cell),
+        phases=tuple(_phase(cell, name) for name in cell.sessions_by_phase if name),
+        losses=tuple(_loss(loss, timeline, cell) for loss in timeline.losses[:LOSSES_LISTED]),
+        losses_in_all=len(timeline.losses),
+        gates=tuple(_gate(gate) for gate in cell.gates),
+        books=tuple(_book(book) for book in cell.books),
+        faults=tuple(_fault(fault) for fault in cell.faults),
+        figure=cell_figure(cell, timeline),
+        figure_text=describe(cell, timeline),
+    )
+
+
+# -- bars -------------------------------------------------------------------------------------------
+
+
+def _segments(cell: Cell) -> tuple[Segment, ...]:
+    counts = cell.sessions
+    wrong = counts.rolled_back + counts.duplicated + counts.foreign
+    parts = (
+        ("lost", counts.lost),
+        ("wrong state", wrong),
+        ("misrouted", counts.misrouted),
+        ("undecided", counts.indeterminate),
+        ("kept", counts.kept),
+    )
+    whole = counts.at_fault
+    return tuple(Segment(kind, n, round(100 * n / whole, 3)) for kind, n in parts if n) if whole else ()
+
+
+def _bracket(cell: Cell) -> Bracket | None:
+    low, high, expected = cell.predicted_lost.low, cell.predicted_lost.high, cell.predicted_lost.expected
+    whole = cell.sessions.at_fault
+    if low is None or high is None or expected is None or not whole:
+        return None
+    return Bracket(
+        left=round(100 * low / whole, 3),
+        width=round(100 * (high - low) / whole, 3),
+        expected=round(100 * expected / whole, 3),
+    )
+
+
+def _bar_text(cell: Cell) -> str:
+    """The bar for those who do not see it."""
+    parts = ", ".join(f"{segment.count} {segment.kind}" for segment in _segments(cell))
+    return f"Of {cell.sessions.at_fault} sessions alive at the fault: {parts or 'none'}"
+
+
+# -- rows -------------------------------------------------------------------------------------------
+
+
+def _phase(cell: Cell, name: str) -> PhaseRow:
+    found, latency = cell.sessions_by_phase[name], cell.latency_ms.get(name)
+    rate = cell.throughput_per_s.get(name)
+    return PhaseRow(
+        name=name,
+        throughput="-" if rate is None else f"{rate:.1f}",
+        p50=_ms(latency.p50 if latency else None),
+        p90=_ms(latency.p90 if latency else None),
+        p99=_ms(latency.p99 if latency else None),
+        max=_ms(latency.max if latency else None),
+        started=found.started,
+        lost=found.lost,
+        others=found.rolled_back + found.duplicated + found.foreign + found.misrouted,
+    )
+
+
+def _ms(value: float | None) -> str:
+    if value is None:
+        return "-"
+    return f"{value:,.1f}" if value < 100 else f"{value:,.0f}"
+
+
+def _loss(loss: Loss, timeline: CellTimeline, cell: Cell) -> LossRow:
+    seen = "-" if loss.seen_version is None else str(loss.seen_version)
+    return LossRow(
+        at=f"{loss.at_s - timeline.zero_s:.2f}",
+        session=loss.session,
+        user=str(loss.user_id),
+        verdict=loss.verdict.value.replace("_", " "),
+        cause=words.CAUSES[attribute(loss, timeline, cell.state)][0],
+        phase=loss.phase,
+        home=_names([loss.home]),
+        answered_by=_names(loss.answered_by),
+        version=f"{loss.acknowledged_version} → {seen}"
+        if loss.verdict is not Verdict.LOST
+        else str(loss.acknowledged_version),
+        evidence=loss.evidence,
+    )
+
+
+def _names(answerers: Sequence[Answerer]) -> str:
+    named = [f"{a.pod} ({a.boot[:6]})" if a.boot else a.pod for a in answerers if a.pod]
+    return ", ".join(dict.fromkeys(named)) or "-"
+
+
+def _gate(gate: Gate) -> Line:
+    measured = "-" if gate.measured is None else f"{gate.measured:g}"
+    limit = "" if gate.limit is None else f" (limit {gate.limit:g})"
+    good = gate.passed if gate.applies else None
+    note = gate.note if gate.applies else f"does not apply: {gate.note}"
+    return Line(good, words.GATES[gate.name], measured + limit, note)
+
+
+def _book(book: Book) -> Line:
+    return Line(
+        book.holds, words.BOOKS.get(book.name, book.name), f"{book.left:,} | {book.right:,}", book.note
+    )
+
+
+def _fault(fault: FaultOutcome) -> FaultRow:
+    return FaultRow(
+        name=words.fault_name(fault.kind),
+        victims=", ".join(fault.victims) or "-",
+        act=words.seconds(fault.act_s),
+        observed=words.seconds(fault.observed_s),
+        recovered=words.seconds(fault.recovered_s),
+        recovery=words.seconds(fault.recovery_s),
+        effect=fault.effect,
+    )

@@ -1,0 +1,144 @@
+"""How results are said in words: one vocabulary for the terminal, the report and the headline."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Final
+
+from foundation.terms import Balancer, Service, StateDesign
+from results.model import Cause, Cell, GateName, Outcome, Prediction, Summary
+
+VERDICTS: Final[Mapping[Outcome, str]] = {
+    Outcome.PASSED: "every gate that the experiment set for it was met",
+    Outcome.FAILED: "the record is sound and at least one gate was not met",
+    Outcome.INCONCLUSIVE: "no gate failed, but at least one could not be decided",
+    Outcome.INVALID: "the record does not support a verdict; the reason stands beside it",
+}
+SESSION_VERDICTS: Final[Mapping[str, str]] = {
+    "kept": "the last read showed every acknowledged write, once",
+    "lost": "unknown to the service, or silently new",
+    "rolled back": "older than a write that had been acknowledged",
+    "duplicated": "one operation was applied twice",
+    "foreign": "another user's state was answered",
+    "misrouted": "unknown where a request went, later found intact",
+    "indeterminate": "no read since the fault decides it",
+}
+CAUSES: Final[Mapping[Cause, tuple[str, str]]] = {
+    Cause.POD_KILLED: ("pod killed", "its replica was killed (SIGKILL)"),
+    Cause.POD_DELETED: ("pod deleted", "its replica was deleted"),
+    Cause.SCALED_IN: ("scaled in", "its replica went in a scale-in"),
+    Cause.ROLLED_OUT: ("rolled out", "its replica was replaced by a rolling update"),
+    Cause.EVICTED: ("evicted", "its replica was evicted"),
+    Cause.DRAINED: ("drained", "its replica's node was drained"),
+    Cause.POD_CRASHED: ("pod crashed", "its replica ended and nobody had asked for it"),
+    Cause.STORE_LOST: ("store lost", "it lived in the session store, which was out"),
+    Cause.REROUTED: ("rerouted", "another replica answered while its own was alive"),
+    Cause.EXPIRED: ("expired", "its time to live had passed"),
+    Cause.GENERATOR: ("generator", "the load generator itself broke it"),
+    Cause.UNEXPLAINED: ("unexplained", "nothing on record explains it"),
+}
+STATES: Final[Mapping[StateDesign, str]] = {
+    StateDesign.CLIENT: "the session travels with the client, in a signed token",
+    StateDesign.MEMORY: "the session lives in one replica's memory only",
+    StateDesign.HANDOFF: "in memory, handed to the store when the replica ends gracefully",
+    StateDesign.WRITE_THROUGH: "in memory and in the store, on every change",
+    StateDesign.EXTERNAL: "in the store only",
+    StateDesign.REPLICATED: "in memory, and copied to one backup replica before the answer",
+}
+BALANCERS: Final[Mapping[Balancer, str]] = {
+    Balancer.PLAIN: "round robin: each request goes to the next replica",
+    Balancer.STICKY: "a cookie keeps a client on its replica",
+    Balancer.CLIENT_IP: "the client's address decides, below layer 7",
+}
+GATES: Final[Mapping[GateName, str]] = {
+    GateName.LIVE_AT_FAULT_AT_LEAST: "enough live sessions at the fault",
+    GateName.LOST_AT_MOST: "sessions lost in the whole cell, at most",
+    GateName.LOST_WITHIN_PREDICTION: "losses lie in the predicted interval",
+    GateName.LOST_BEFORE_FAULT_AT_LEAST_SHARE: "share of sessions lost before the fault, at least",
+    GateName.VICTIM_HELD_EQUALS_LOST: "losses equal what the victims' own metrics counted",
+    GateName.NO_UNEXPLAINED_LOSS: "every loss has a cause on record",
+    GateName.NO_WRONG_STATE: "no session rolled back, duplicated or foreign",
+    GateName.BOOKS_BALANCE: "all books balance",
+}
+BOOKS: Final[Mapping[str, str]] = {
+    "requests": "Requests add up",
+    "requests_by_phase": "Requests, by phase",
+    "latencies": "Latencies recorded",
+    "sessions_at_fault": "Sessions alive at the fault",
+    "sessions_by_replica": "Sessions, by replica",
+    "losses": "Losses reported",
+    "told_lost": "Service and ledger agree",
+    "operations": "Operations on the wire",
+    "victims_held": "What the victims held",
+}
+FAULTS: Final[Mapping[str, tuple[str, str]]] = {
+    "kill": ("killed (SIGKILL)", "SIGKILL"),
+    "delete": ("deleted", "deletion"),
+    "delete-now": ("deleted without grace", "deletion without grace"),
+    "scale-in": ("scaled in", "scale-in"),
+    "scale-out": ("added", "scale-out"),
+    "roll": ("replaced by a rolling update", "rolling update"),
+    "evict": ("evicted", "eviction"),
+    "drain": ("drained from their node", "node drain"),
+    "store-outage": ("cut off from the session store", "store outage"),
+}
+NUMBERS: Final = ("none", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten")
+
+
+def number(value: int) -> str:
+    """In words up to ten."""
+    return NUMBERS[value] if 0 <= value < len(NUMBERS) else f"{value:,}"
+
+
+def fault_name(kind: str) -> str:
+    """The fault as a noun."""
+    return FAULTS[kind][1] if kind in FAULTS else kind
+
+
+def share(part: int, whole: int) -> str:
+    """A percentage without decimals, careful at the ends: never 0% of something, nor 100% but for all."""
+    if not whole:
+        return "0%"
+    percent = round(100 * part / whole)
+    if part and not percent:
+        return "under 1%"
+    return "over 99%" if percent == 100 and part < whole else f"{percent}%"
+
+
+def predicted(prediction: Prediction) -> str:
+    """`28 to 51`, a single number, or a dash where there is no closed form."""
+    if prediction.low is None or prediction.high is None:
+        return "-"
+    return (
+        str(prediction.low) if prediction.low == prediction.high else f"{prediction.low} to {prediction.high}"
+    )
+
+
+def causes(cell: Cell) -> str:
+    """The causes of the losses at the fault, most frequent first; of those before it where there are none."""
+    at_fault = cell.lost_by_cause
+    counts = at_fault or cell.lost_before_fault_by_cause
+    ordered = sorted(counts.items(), key=lambda item: (-item[1], item[0]))
+    when = "" if at_fault else " (before)"
+    return ", ".join(f"{CAUSES[cause][0]}{when}" for cause, _ in ordered) or "-"
+
+
+def seconds(value: float | None) -> str:
+    """With one decimal, or a dash."""
+    return "-" if value is None else f"{value:.1f} s"
+
+
+def arm(cell: Cell) -> str:
+    """The cell in a phrase, for example `stateful (memory), sticky`."""
+    state = "" if cell.service is Service.STATELESS else f" ({cell.state.value})"
+    return f"{cell.service.value}{state}, {cell.balancer.value}"
+
+
+def verdict(summary: Summary) -> str:
+    """The run's verdict with its reason in one line."""
+    if summary.invalid_because:
+        more = len(summary.invalid_because) - 1
+        return f"{summary.verdict.value}: {summary.invalid_because[0]}" + (
+            f" (and {more} more)" if more else ""
+        )
+    return f"{summary.verdict.value}: {VERDICTS[summary.verdict]}"

@@ -14,6 +14,9 @@ from clusters.local.probe import Prober
 from clusters.local.processes import Child, Program, Spawner
 from clusters.protocol import Deployment
 
+_STOP_MARGIN_S = 1.0
+"""Between the end of a replica's own patience and SIGKILL."""
+
 
 @dataclass(slots=True)
 class Container:
@@ -69,6 +72,12 @@ class Runtime:
         return {
             **self.environment,
             "STATEFALL_STATE": deployment.state.value,
+            "STATEFALL_GRACEFUL_TIMEOUT_S": str(_graceful_timeout_s(deployment)),
             **deployment.settings,
             "STATEFALL_POD": pod.name,
         }
+
+
+def _graceful_timeout_s(deployment: Deployment) -> int:
+    """How long a replica may take over its last requests after SIGTERM."""
+    return max(int(deployment.grace_s - deployment.pre_stop_s - _STOP_MARGIN_S), 1)

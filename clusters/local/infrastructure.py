@@ -5,18 +5,20 @@ from __future__ import annotations
 import os
 import secrets
 import shutil
+import stat
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
-from clusters.local.places import LiveRun, cache_directory, unprivileged_account
+from clusters.local.places import CACHE_VARIABLE, Account, LiveRun, cache_directory, unprivileged_account
 from clusters.local.ports import Ports
 from clusters.local.postgres import Postgres, readable_programs
-from clusters.local.processes import Child, Spawner
+from clusters.local.processes import RECORD, Child, Spawner
 from clusters.local.programs import find_programs
 from clusters.local.template import Recipe, Workshop, copy_template
 from clusters.local.traefik import Traefik
 from clusters.local.valkey import Valkey
 from clusters.protocol import ClusterError
+from foundation.errors import EnvironmentUnfit
 
 
 class Infrastructure:
@@ -24,28 +26,18 @@ class Infrastructure:
 
     def __init__(self, home: Path, allowed_ports: range | None, on_loss: Callable[[str], None]) -> None:
         """`home`: a folder in the run directory. `on_loss`: told when a part ends that nobody stopped."""
+        self.home, self.logs = home, home / "logs"
         self.programs = find_programs()
+        self._account = unprivileged_account()
         self.cache = cache_directory()
         self.ports = Ports(allowed_ports, self.cache / "ports")
-        self.logs = home / "logs"
-        self.logs.mkdir(parents=True, exist_ok=True)
         self._on_loss = on_loss
         self._closing = False
-        self.live = LiveRun.enter(self.cache, home.parent)
-        self.spawner = Spawner(home / "processes.json", self.live.key, self.live.directory)
-        self._account = unprivileged_account()
         self._password = secrets.token_hex(16)
-        self.balancer = Traefik(
-            self.programs.traefik, self.ports.take("balancer"), self.ports.take("balancer's control")
-        )
-        self.store = Valkey(
-            program=self.programs.store,
-            port=self.ports.take("store"),
-            directory=self.live.folder("store"),
-            log=self.logs / "store.log",
-            environment=plain_environment(),
-        )
         self._database: Postgres | None = None
+        self.logs.mkdir(parents=True, exist_ok=True)
+        self.live = LiveRun.enter(self.cache, home)
+        self.spawner = Spawner(home / RECORD, self.live.key)
 
     @property
     def database_url(self) -> str:
@@ -56,9 +48,18 @@ class Infrastructure:
 
     def start(self, recipe: Recipe) -> None:
         """Start all of it; seconds more on the first time a seed is used. Raises ClusterError."""
+        _refuse_if_closed_to(self._account, self.live.directory)
+        entry, control = self.ports.take("balancer"), self.ports.take("balancer's control")
+        self.balancer = Traefik(self.programs.traefik, entry, control)
+        log = self.logs / "balancer.log"
         folder = self.live.folder("balancer")
-        self.balancer.start(
-            self.spawner, folder, self.logs / "balancer.log", plain_environment(), self._on_exit
+        self.balancer.start(self.spawner, folder, log, plain_environment(), self._on_exit)
+        self.store = Valkey(
+            program=self.programs.store,
+            port=self.ports.take("store"),
+            directory=self.live.folder("store"),
+            log=self.logs / "store.log",
+            environment=plain_environment(),
         )
         self.store.start(self.spawner, self._on_exit)
         self._start_database(recipe)
@@ -94,17 +95,30 @@ class Infrastructure:
         left = self.spawner.close()
         self.ports.release_all()
         self.live.leave()
-        home = self.logs.parent
         if keep_logs:
-            (home / "processes.json").unlink(missing_ok=True)
-        elif home.exists():
-            shutil.rmtree(home)
+            (self.home / RECORD).unlink(missing_ok=True)
+        elif self.home.exists():
+            shutil.rmtree(self.home)
         return left
 
     def _on_exit(self, child: Child) -> None:
         if self._closing or child.asked_to_end:
             return
         self._on_loss(f"the {child.program.role} ended ({child.how}): {child.last_words()}")
+
+
+def _refuse_if_closed_to(account: Account | None, folder: Path) -> None:
+    """Raises EnvironmentUnfit where the database's user could not get to its data."""
+    if account is None:
+        return
+    for above in folder.parents:
+        status = above.stat()
+        if not (status.st_mode & stat.S_IXOTH or status.st_uid == account.uid):
+            raise EnvironmentUnfit(
+                f"PostgreSQL runs as {account.name}, who cannot enter this folder",
+                where=str(above),
+                hint=f"set {CACHE_VARIABLE} to a folder that every user can enter",
+            )
 
 
 def harness_environment() -> dict[str, str]:

@@ -4,7 +4,7 @@
   templates/                 prepared data directories of PostgreSQL
   programs/                  copies of programs that the database's user could not read in place
   live/<run>/                one per running harness, which holds a lock on `lock` while it lives
-    run.json                 where its run directory is
+    run.json                 where its run directory is, and its pid
     database/ store/ ...     what its processes write; removed with it
 <run directory>/cluster/
   processes.json             every process that was started, for `recover`
@@ -83,6 +83,18 @@ def replace_file(path: Path, content: bytes, mode: int = 0o600) -> None:
     beside.replace(path)
 
 
+def remove_tree(folder: Path, *, patience_s: float = 2.0) -> None:
+    """Remove a folder, even if a process that is just dying still makes files in it."""
+    deadline = time.monotonic() + patience_s
+    while folder.exists():
+        try:
+            shutil.rmtree(folder)
+        except OSError:
+            if time.monotonic() > deadline:
+                raise
+            time.sleep(0.02)
+
+
 def try_lock(path: Path) -> int | None:
     """The descriptor that holds an exclusive lock on the file, or None when somebody else holds it."""
     descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
@@ -100,11 +112,12 @@ class LiveRun:
 
     key: str
     directory: Path
-    run_dir: Path
+    home: Path
+    """`cluster/` in the run directory."""
     _lock: int = field(repr=False)
 
     @classmethod
-    def enter(cls, cache: Path, run_dir: Path) -> LiveRun:
+    def enter(cls, cache: Path, home: Path) -> LiveRun:
         """Make the entry, locked before anybody can see it."""
         key = f"{time.strftime('%Y%m%dT%H%M%S')}-{os.getpid()}-{secrets.token_hex(4)}"
         unborn = cache / "live" / f"{_UNBORN}{key}"
@@ -112,10 +125,10 @@ class LiveRun:
         lock = try_lock(unborn / "lock")
         if lock is None:
             raise EnvironmentUnfit("cannot be locked", where=str(unborn))
-        replace_file(unborn / "run.json", json.dumps({"run_dir": str(run_dir), "pid": os.getpid()}).encode())
+        replace_file(unborn / "run.json", json.dumps({"home": str(home), "pid": os.getpid()}).encode())
         directory = cache / "live" / key
         unborn.rename(directory)
-        return cls(key, directory, run_dir, lock)
+        return cls(key, directory, home, lock)
 
     @classmethod
     def abandoned(cls, cache: Path) -> list[LiveRun]:
@@ -126,8 +139,8 @@ class LiveRun:
                 continue
             lock = try_lock(directory / "lock")
             if lock is not None:
-                run_dir = Path(json.loads((directory / "run.json").read_bytes())["run_dir"])
-                found.append(cls(directory.name, directory, run_dir, lock))
+                home = Path(json.loads((directory / "run.json").read_bytes())["home"])
+                found.append(cls(directory.name, directory, home, lock))
         return found
 
     def folder(self, name: str) -> Path:
@@ -138,9 +151,11 @@ class LiveRun:
 
     def leave(self) -> None:
         """Remove the entry with all that is in it."""
-        shutil.rmtree(self.directory, ignore_errors=True)  # what a dying process still writes goes on close
-        if self.directory.exists():
-            shutil.rmtree(self.directory)
+        remove_tree(self.directory)
+        self.release()
+
+    def release(self) -> None:
+        """Give up the lock and leave the entry where it is. Idempotent."""
         if self._lock >= 0:
             os.close(self._lock)
             self._lock = -1

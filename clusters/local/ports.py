@@ -64,7 +64,7 @@ class Ports:
     def take(self, what_for: str) -> Port:
         """A port nobody else has. Raises EnvironmentUnfit when the range has none left."""
         port = self._first_free(self._allowed, what_for) if self._allowed else _any_free()
-        self._held.append(port)
+        self._held = [*(held for held in self._held if held.held), port]
         return port
 
     def release_all(self) -> None:

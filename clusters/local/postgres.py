@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 import signal
+import stat
 import subprocess
 import time
 from collections.abc import Mapping
@@ -68,9 +69,7 @@ class Postgres:
         give(password_file, self.account)
         command = [str(self.programs / "initdb"), f"--pgdata={self.data}", f"--username={ROLE}"]
         command += [f"--pwfile={password_file}", "--auth=scram-sha-256", "--encoding=UTF8", "--locale=C"]
-        initdb = spawner.start(self._program("makes the database", tuple(command)))
-        if not initdb.wait(timeout_s) or initdb.how != "exit 0":
-            raise ClusterError(f"initdb: {initdb.how or 'no end'}: {initdb.last_words()}")
+        self._finish(spawner, "makes the database", tuple(command), timeout_s)
         password_file.unlink()
 
     def start(self, spawner: Spawner, port: int, on_exit: ExitListener | None = None) -> None:
@@ -125,6 +124,16 @@ class Postgres:
         if not self._child.wait(timeout_s) or self._child.how != "exit 0":
             raise ClusterError(f"the database did not shut down: {self._child.last_words()}")
 
+    def flush(self, spawner: Spawner, timeout_s: float = 120.0) -> None:
+        """Bring the data directory of a stopped server safely to the disk, which it did not care to do."""
+        command = (str(self.programs / "initdb"), "--sync-only", f"--pgdata={self.data}")
+        self._finish(spawner, "flushes the database", command, timeout_s)
+
+    def _finish(self, spawner: Spawner, role: str, command: tuple[str, ...], timeout_s: float) -> None:
+        child = spawner.start(self._program(role, command))
+        if not child.wait(timeout_s) or child.how != "exit 0":
+            raise ClusterError(f"{command[0]}: {child.how or 'no end'}: {child.last_words()}")
+
 
 def give(path: Path, account: Account | None) -> None:
     """Make the account the owner of the path and of all that is below."""
@@ -154,7 +163,7 @@ def readable_programs(found: Path, account: Account | None, cache: Path) -> Path
         for source in (package, package.with_name(f"{package.name}.libs")):
             if source.exists():
                 shutil.copytree(source, beside / source.name)
-        os.chmod(beside, 0o755)  # noqa: PTH101, S103 - programs, for everybody to run
+        _open_to_all(beside)
         try:
             beside.rename(copy)
         except OSError:
@@ -168,6 +177,14 @@ def readable_programs(found: Path, account: Account | None, cache: Path) -> Path
             hint="set STATEFALL_CACHE to a folder that every user can enter",
         )
     return there
+
+
+def _open_to_all(folder: Path) -> None:
+    """Programs are for everybody to run, whatever the umask was when they were installed."""
+    folder.chmod(0o755)
+    for path in folder.rglob("*"):
+        if not path.is_symlink():
+            path.chmod(0o755 if path.is_dir() or path.stat().st_mode & stat.S_IXUSR else 0o644)
 
 
 def _usable(folder: Path, account: Account) -> bool:

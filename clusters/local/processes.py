@@ -27,6 +27,7 @@ from foundation.clock import Instant, system_clock
 
 MARKER = "STATEFALL_RUN"
 """Every child carries the key of its run in this variable: `recover` knows its own by it."""
+RECORD = "processes.json"
 _LAUNCH = Path(__file__).with_name("launch.py")
 _GROUP_GRACE_S = 5.0
 """How long a killed group may take to be gone: it dies at once, unless the machine is drowning."""
@@ -130,8 +131,9 @@ def _await_exit(process: subprocess.Popen[bytes]) -> None:
 class Spawner:
     """The thread that forks, the list of what runs, and its copy on disk for `recover`."""
 
-    def __init__(self, record: Path, run: str, scratch: Path) -> None:
-        self._record, self._run, self._scratch = record, run, scratch
+    def __init__(self, record: Path, run: str) -> None:
+        """`record`: the file for `recover`; `run`: a key that no other run has."""
+        self._record, self._run = record, run
         self._children: dict[int, Child] = {}
         self._lock = threading.Lock()
         self._closed = False
@@ -166,7 +168,7 @@ class Spawner:
             program, on_exit, future = wanted
             try:
                 future.set_result(self._fork(program, on_exit))
-            except (OSError, ClusterError) as error:
+            except Exception as error:  # noqa: BLE001 - handed to the caller; this thread must live on
                 future.set_exception(error)
 
     def _fork(self, program: Program, on_exit: ExitListener | None) -> Child:
@@ -201,10 +203,15 @@ class Spawner:
 
     def _write_record(self) -> None:
         processes = [
-            {"pid": child.pid, "started": child.started, "role": child.program.role}
+            {
+                "pid": child.pid,
+                "started": child.started,
+                "role": child.program.role,
+                "end_signal": int(child.program.death_signal),
+            }
             for child in self._children.values()
         ]
-        document = {"run": self._run, "scratch": str(self._scratch), "processes": processes}
+        document = {"run": self._run, "processes": processes}
         replace_file(self._record, json.dumps(document, indent=1).encode())
 
 

@@ -134,6 +134,7 @@ def _make(shop: Workshop, recipe: Recipe, template: Path) -> None:
     with server.connect(password) as connection:
         connection.execute("VACUUM (FREEZE, ANALYZE)")
     server.stop_cleanly()
+    server.flush(shop.spawner)
     port.release()
     replace_file(making / "secret", password.encode())
     making.rename(template)

@@ -26,7 +26,7 @@ _CONFIGURATION = """\
 bind {host}
 port {port}
 requirepass {password}
-dir {directory}
+dir "{directory}"
 dbfilename store.rdb
 save ""
 appendonly no

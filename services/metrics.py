@@ -49,8 +49,12 @@ class RecentlySeen:
 class Metrics:
     """The collectors of one replica."""
 
-    def __init__(self) -> None:
+    def __init__(self, pod: str, boot: str) -> None:
         self.registry = CollectorRegistry()
+        replica_info = Gauge(
+            "statefall_replica_info", "Always 1; who this is.", ["pod", "boot"], registry=self.registry
+        )
+        replica_info.labels(pod, boot).set(1)
         ProcessCollector(registry=self.registry)
         self.sessions_active = Gauge(
             "statefall_sessions_active", "Sessions that live here now.", registry=self.registry

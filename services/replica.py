@@ -30,7 +30,7 @@ class Replica:
 
     def __init__(self, settings: Settings, checks: Mapping[str, Check] | None = None) -> None:
         self.settings = settings
-        self.metrics = Metrics()
+        self.metrics = Metrics(settings.pod, settings.boot)
         self.database = Database(settings.database_url, connections=settings.threads)
         self.store = Store(settings.store_url, self.metrics, connections=settings.threads)
         self.catalogue = Catalogue(self.database)

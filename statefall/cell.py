@@ -28,14 +28,6 @@ SCRAPE_EVERY_S = 1.0
 OpenChannel = Callable[[str], LoadChannel]
 
 
-@dataclass(frozen=True, slots=True)
-class CellOutcome:
-    """What a cell leaves to be judged, beside its events."""
-
-    load: LoadResult
-    fault_failures: tuple[str, ...]
-
-
 @dataclass(slots=True)
 class CellRun:
     """One cell on a cluster. `record` keeps an event; everything happens on the caller's thread."""
@@ -50,7 +42,7 @@ class CellRun:
     _faults: Faults = field(init=False)
     _channel: LoadChannel = field(init=False)
 
-    def run(self) -> CellOutcome:
+    def run(self) -> LoadResult:
         """The whole cell. Raises StatefallError when it cannot be run; leaves nothing deployed."""
         cell = self.cell
         self._record(
@@ -76,7 +68,7 @@ class CellRun:
             unsubscribe()
             self._record(Kind.CELL_ENDED)
 
-    def _under_load(self) -> CellOutcome:
+    def _under_load(self) -> LoadResult:
         self._faults = Faults(
             cluster=self.cluster,
             journal=Journal(self.cell.name, self.keep, self.clock),
@@ -101,7 +93,7 @@ class CellRun:
         self._until(fault_phase + phases.fault_s + phases.recovery_s, fault_phase)
         return self._close(fault_phase)
 
-    def _close(self, fault_phase: float) -> CellOutcome:
+    def _close(self, fault_phase: float) -> LoadResult:
         """Read every session once more, stop the shoppers, take the last figures of the replicas."""
         self._phase("audit")
         self._channel.audit()
@@ -110,7 +102,7 @@ class CellRun:
         result = self._channel.finish()
         self._take_load_events()
         self._scrape(self.cluster.pods())
-        return CellOutcome(result, self._faults.failures)
+        return result
 
     def _until(self, moment: float, fault_phase: float | None = None) -> None:
         """Keep the cell going until this moment of the monotonic clock."""

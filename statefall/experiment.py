@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal, Self
+from typing import Annotated, Self
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
 from chaos.faults import FaultKind
 from foundation.terms import Balancer, Service, StateDesign
 from loadtests.config import Mix
+from results.model import GateName
 
 PositiveSeconds = Annotated[float, Field(gt=0, le=86_400)]
 Seconds = Annotated[float, Field(ge=0, le=86_400)]
@@ -118,27 +119,27 @@ class When(Section):
     fault: FaultKind | None = None
 
 
+_GATES_WITH_VALUE = {
+    GateName.LIVE_AT_FAULT_AT_LEAST,
+    GateName.LOST_AT_MOST,
+    GateName.LOST_BEFORE_FAULT_AT_LEAST_SHARE,
+}
+
+
 class Gate(Section):
     """A rule that a cell must keep for the run to pass."""
 
-    gate: Literal[
-        "live_at_fault_at_least",
-        "lost_at_most",
-        "lost_within_prediction",
-        "lost_before_fault_at_least_share",
-        "no_unexplained_loss",
-        "victim_held_equals_lost",
-    ]
+    gate: GateName
     value: float | None = None
     when: When = When()
 
     @model_validator(mode="after")
     def _value_where_one_is_needed(self) -> Self:
-        wants = self.gate in {"live_at_fault_at_least", "lost_at_most", "lost_before_fault_at_least_share"}
+        wants = self.gate in _GATES_WITH_VALUE
         if wants and self.value is None:
-            raise ValueError(f"gate {self.gate!r} needs a value")
+            raise ValueError(f"gate {self.gate.value!r} needs a value")
         if not wants and self.value is not None:
-            raise ValueError(f"gate {self.gate!r} takes no value")
+            raise ValueError(f"gate {self.gate.value!r} takes no value")
         return self
 
 

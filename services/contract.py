@@ -8,6 +8,8 @@ An error is `{"error": {"code": ..., "message": ...}}`.
 
 from __future__ import annotations
 
+import hashlib
+from collections.abc import Iterable
 from enum import StrEnum
 from typing import Final
 
@@ -59,9 +61,21 @@ CART_ITEMS: Final = "/cart/items"  # POST {"product_id": int, "quantity": int, "
 CART_TOTAL: Final = "/cart/total"  # POST {"cart"?: client cart}
 DASHBOARD: Final = "/dashboard"  # GET
 ACTIVITY: Final = "/activity"  # POST {"action": str}; a write; the last 10 are kept
+CONVERSATION: Final = "/conversation"  # POST {"text": str}; a write; GET shows what is kept. Stateful only
 PRODUCT: Final = "/products/<int:product_id>"  # GET
 PRODUCTS: Final = "/products"  # GET ?page=int
 
 # -- numbers that client and service share --------------------------------------------------------
 ACTIVITY_WINDOW: Final = 10
 """How many recent actions an answer of ACTIVITY and DASHBOARD lists under `recent_activity`."""
+CONVERSATION_WINDOW: Final = 20
+"""How many exchanges a conversation keeps; CONVERSATION lists their texts under `conversation`."""
+
+
+def conversation_digest(texts: Iterable[str]) -> str:
+    """What CONVERSATION answers under `digest`: of the kept texts, oldest first, each with a line end.
+
+    A client that knows what it said knows what the digest must be. The first 16 hexadecimal digits of
+    a SHA-256; texts hold no line ends.
+    """
+    return hashlib.sha256("".join(f"{text}\n" for text in texts).encode()).hexdigest()[:16]

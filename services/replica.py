@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Protocol
 
 from services.database import Database
@@ -36,6 +36,8 @@ class Replica:
         self.catalogue = Catalogue(self.database)
         self.app = make_app(settings, self.metrics)
         self.parts: list[Part] = [self.database, self.store]
+        self.on_drain: list[Callable[[], None]] = []
+        """Called first when the replica is asked to end, in a signal handler: may take no lock."""
         self._probes = Probes(self.metrics, {"database": self.database.check, **(checks or {})})
         self._probes.register(self.app)
         ProductPages(self.catalogue).register(self.app)
@@ -51,6 +53,8 @@ class Replica:
         It may run inside a signal handler, so it takes no lock.
         """
         self._probes.draining = True
+        for tell in self.on_drain:
+            tell()
 
     def close(self) -> None:
         """Close the parts, last to first. A part that fails to close does not keep the others open."""

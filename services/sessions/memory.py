@@ -17,7 +17,7 @@ REMEMBERED_ENDS: Final = 100_000
 
 
 class MemorySessions:
-    """Fulfils `SessionStore`.
+    """Fulfils `SessionStore`, where its methods are described.
 
     One lock guards all sessions: changes are pure and take microseconds. Every session has the same
     time to live, so the order of last use is the order of expiry and the oldest is always in front.
@@ -51,6 +51,10 @@ class MemorySessions:
             changed = replace(change(session), version=session.version + 1)
             self._keep(changed)
             return changed
+
+    def holds(self, key: str) -> bool:
+        with self._lock:
+            return self._find(key) is not None
 
     def delete(self, key: str) -> bool:
         with self._lock:

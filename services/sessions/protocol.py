@@ -43,6 +43,9 @@ class SessionStore(Protocol):
     def update(self, key: str, change: Change) -> Session | None:
         """Apply one write and return what it made; renews as `load` does; None when it is not known."""
 
+    def holds(self, key: str) -> bool:
+        """Whether `load` would find it; unlike that it renews nothing."""
+
     def delete(self, key: str) -> bool:
         """End a session at its user's wish; False when it was not known."""
 

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
 from services.contract import ACTIVITY_WINDOW
+from services.sessions.conversation import Conversation
 from services.shop.accounts import Preferences
 from services.shop.cart import Cart
 
@@ -26,6 +27,7 @@ class Session:
     last_activity_at_s: float
     cart: Cart = ()
     activity: tuple[str, ...] = ()
+    conversation: Conversation = Conversation()
     version: int = 0
     """Writes applied since the login. Stores count it; changes leave it alone."""
 

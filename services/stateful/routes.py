@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import asdict
-from typing import Any
 
-from flask import Flask, Response, request
+from flask import Flask, Response
 
 from services import bodies, contract, web
 from services.contract import SessionStatus
 from services.replica import Replica
-from services.sessions.session import Session
+from services.stateful.answers import session_answer, session_cookie
 from services.stateful.dashboards import Dashboards
 from services.stateful.lookup import Lookup
 from services.stateful.shopping_cart import StatefulShoppingCart
@@ -45,9 +44,9 @@ class StatefulRoutes:
     def login(self) -> Response:
         """Begin a session."""
         login = web.body(bodies.Login)
-        cookie, session = self._users.login(login.user, login.password, _cookie())
+        cookie, session = self._users.login(login.user, login.password, session_cookie())
         self._metrics.sessions_created.inc()
-        response = _answer(
+        response = session_answer(
             session,
             SessionStatus.NEW,
             name=session.name,
@@ -67,9 +66,9 @@ class StatefulRoutes:
     def logout(self) -> Response:
         """End the session."""
         web.body(bodies.Nothing)
-        session = self._lookup.load(_cookie())
-        self._lookup.end(_cookie())
-        response = _answer(session)
+        session = self._lookup.load(session_cookie())
+        self._lookup.end(session_cookie())
+        response = session_answer(session)
         response.delete_cookie(
             contract.SESSION_COOKIE,
             path="/",
@@ -81,8 +80,8 @@ class StatefulRoutes:
 
     def profile(self) -> Response:
         """Who the user is, from the session."""
-        session = self._lookup.load(_cookie())
-        return _answer(
+        session = self._lookup.load(session_cookie())
+        return session_answer(
             session,
             name=session.name,
             preferences=session.preferences,
@@ -94,26 +93,26 @@ class StatefulRoutes:
     def preferences(self) -> Response:
         """Change preferences."""
         changes = web.body(bodies.PreferenceChanges).preferences
-        session = self._users.set_preferences(_cookie(), changes)
-        return _answer(session, preferences=session.preferences)
+        session = self._users.set_preferences(session_cookie(), changes)
+        return session_answer(session, preferences=session.preferences)
 
     def cart_items(self) -> Response:
         """Add to the cart; a cart in the body is none of this twin's business."""
         item = web.body(bodies.CartItem)
-        session, priced = self._carts.add(_cookie(), item.product_id, item.quantity)
-        return _answer(session, **priced)
+        session, priced = self._carts.add(session_cookie(), item.product_id, item.quantity)
+        return session_answer(session, **priced)
 
     def cart_total(self) -> Response:
         """Price the cart."""
         web.body(bodies.CartTotal)
-        session, priced = self._carts.total(_cookie())
-        return _answer(session, **priced)
+        session, priced = self._carts.total(session_cookie())
+        return session_answer(session, **priced)
 
     def dashboard(self) -> Response:
         """What the session and the user's history say."""
-        session = self._lookup.load(_cookie())
+        session = self._lookup.load(session_cookie())
         purchases = self._dashboards.recent_purchases(session.user_id)
-        return _answer(
+        return session_answer(
             session,
             name=session.name,
             preferences=session.preferences,
@@ -125,18 +124,9 @@ class StatefulRoutes:
     def activity(self) -> Response:
         """Record an action."""
         action = web.body(bodies.Activity).action
-        session = self._users.record_activity(_cookie(), action)
-        return _answer(
+        session = self._users.record_activity(session_cookie(), action)
+        return session_answer(
             session,
             recent_activity=session.activity,
             message=f"{session.name}, that was action {len(session.activity)} of your recent ones.",
         )
-
-
-def _cookie() -> str | None:
-    return request.cookies.get(contract.SESSION_COOKIE)
-
-
-def _answer(session: Session, status: SessionStatus = SessionStatus.KNOWN, **fields: Any) -> Response:
-    web.know_session(status, session.version)
-    return web.answer(session.user_id, session.version, **fields)

@@ -22,6 +22,16 @@ class ClusterError(StatefallError):
 
 
 @dataclass(frozen=True, slots=True)
+class Check:
+    """One thing that a cluster needs of its surroundings, as `statefall doctor` tells it."""
+
+    name: str
+    fine: bool
+    words: str
+    """What was found; where it is missing, how to mend it."""
+
+
+@dataclass(frozen=True, slots=True)
 class Deployment:
     """One service to run: what a cell of the plan asks of the cluster."""
 

@@ -26,6 +26,10 @@ class StoredRun:
         """What was planned. Raises InputError when it is missing or damaged."""
         return RunPlan.from_json(self._text(HEAD), where=str(self.path / HEAD))
 
+    def finished(self) -> bool:
+        """Whether it was judged; one that was not was left by a harness that died."""
+        return (self.path / SUMMARY).is_file()
+
     def summary(self) -> Summary:
         """What was found. Raises InputError when it is missing or damaged."""
         return Summary.from_json(self._text(SUMMARY), where=str(self.path / SUMMARY))

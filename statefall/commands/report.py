@@ -14,18 +14,19 @@ from results.table import print_table
 
 @click.command("report")
 @click.argument("run", type=click.Path(path_type=Path))
-@click.option("--judge", is_flag=True, help="Judge the record anew and rewrite summary and report.")
+@click.option("--judge", is_flag=True, help="Judge the record anew, and write summary and report again.")
 def command(run: Path, *, judge: bool) -> None:
     """Show the table of RUN (a run's folder) and the path of its report.
 
-    A run that a dead harness left has no summary yet: it is judged now, and marked partial.
+    A run that a killed harness left has no summary yet: it is judged now, and marked partial.
     """
     stored = StoredRun(run)
     stored.head()
     if not stored.finished():
         summary = conclude(run, partial="the harness died before the run ended")
     elif judge:
-        summary = conclude(run, partial=stored.summary_partial())
+        before = stored.summary()
+        summary = conclude(run, partial=before.invalid_because[0] if before.partial else "")
     else:
         summary = stored.summary()
     print_table(summary, stream=sys.stdout)

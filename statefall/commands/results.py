@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 
 import click
 
-from results.index import list_runs
+from results.index import print_runs
 from statefall.commands.run import DEFAULT_OUT
 
 
@@ -16,5 +17,4 @@ from statefall.commands.run import DEFAULT_OUT
 )
 def command(*, folder: Path) -> None:
     """List the runs in DIR, the newest first, with their verdicts."""
-    for line in list_runs(folder):
-        click.echo(line)
+    print_runs(folder, stream=sys.stdout)

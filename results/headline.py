@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from foundation.terms import Balancer, Service
-from results.model import Cell, Summary
+from results.model import Cause, Cell, Summary
 from results.words import BALANCERS, CAUSES, FAULTS, STATES, fault_name, number, share
 
 MOST_ARMS = 6
@@ -11,17 +13,18 @@ MOST_ARMS = 6
 
 
 def headline(summary: Summary) -> str:
-    """One to four sentences. Says only what was measured, and says so when the run is not sound."""
+    """The sentences as one text."""
+    return " ".join(sentences(summary))
+
+
+def sentences(summary: Summary) -> tuple[str, ...]:
+    """What happened, then who lost what: says only what was measured."""
     if not summary.cells:
-        return "No cell of the experiment ran, so nothing was measured."
+        return ("No cell of the experiment ran, so nothing was measured.",)
     cells = sorted(summary.cells, key=lambda c: (c.service is not Service.STATELESS, c.sessions.lost, c.name))
-    sentences = [_what_happened(cells)]
     arms = _arms(cells)
-    if len(arms) <= MOST_ARMS:
-        sentences += [_lost(name, group) for name, group in arms.items()]
-    else:
-        sentences += _grouped(arms)
-    return " ".join(sentence for sentence in sentences if sentence)
+    lost = [_lost(name, group) for name, group in arms.items()] if len(arms) <= MOST_ARMS else _grouped(arms)
+    return (_what_happened(cells), *lost)
 
 
 def _what_happened(cells: list[Cell]) -> str:
@@ -65,8 +68,11 @@ def _lost(name: str, cells: list[Cell]) -> str:
     before = sum(cell.lost_before_fault for cell in cells)
     started = sum(cell.started_before_fault for cell in cells)
     subject = name[0].upper() + name[1:]
+    if not any(cell.books for cell in cells):
+        return f"{subject} ended before its books were closed."
     if started and before / started >= 0.5:
-        tail = f", and {number(lost)} of the {at_fault:,} alive at the fault" if at_fault else ""
+        some = f"all {lost:,}" if lost == at_fault else f"{number(lost)} of the {at_fault:,}"
+        tail = f", and {some} that were alive at the fault" if at_fault else ""
         return f"{subject} had lost {share(before, started)} of its sessions before any fault{tail}."
     if not at_fault:
         return f"{subject} had no session alive at the fault."
@@ -92,11 +98,24 @@ def _grouped(arms: dict[str, list[Cell]]) -> list[str]:
 
 def story(cell: Cell) -> str:
     """One cell in a few sentences: what it is, what was done to it, who lost what, and why."""
-    where = f"{cell.replicas} replicas: {STATES[cell.state]}. Balancing by {BALANCERS[cell.balancer]}."
+    where = (
+        f"{number(cell.replicas).capitalize()} replicas: {STATES[cell.state]}; {BALANCERS[cell.balancer]}."
+    )
     name = "The service" if cell.service is Service.STATELESS else "It"
-    counts = cell.lost_by_cause or cell.lost_before_fault_by_cause
-    ordered = sorted(counts.items(), key=lambda item: (-item[1], item[0]))
-    why = "; ".join(f"{count:,}: {CAUSES[cause][1]}" for cause, count in ordered)
     return " ".join(
-        (where, _what_happened([cell]), _lost(name, [cell]), f"Why: {why}." if why else "")
-    ).strip()
+        sentence
+        for sentence in (
+            where,
+            _what_happened([cell]),
+            _lost(name, [cell]),
+            _why("Lost before the fault", cell.lost_before_fault_by_cause),
+            _why("Lost at the fault or after it", cell.lost_by_cause),
+        )
+        if sentence
+    )
+
+
+def _why(what: str, counts: Mapping[Cause, int]) -> str:
+    ordered = sorted(counts.items(), key=lambda item: (-item[1], item[0]))
+    reasons = "; ".join(f"{CAUSES[cause][1]} ({count:,})" for cause, count in ordered)
+    return f"{what}: {reasons}." if reasons else ""

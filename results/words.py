@@ -134,11 +134,14 @@ def arm(cell: Cell) -> str:
     return f"{cell.service.value}{state}, {cell.balancer.value}"
 
 
+def reason(summary: Summary) -> str:
+    """Why the run has its verdict, in one line."""
+    if not summary.invalid_because:
+        return VERDICTS[summary.verdict]
+    more = len(summary.invalid_because) - 1
+    return summary.invalid_because[0] + (f" (and {more} more)" if more else "")
+
+
 def verdict(summary: Summary) -> str:
     """The run's verdict with its reason in one line."""
-    if summary.invalid_because:
-        more = len(summary.invalid_because) - 1
-        return f"{summary.verdict.value}: {summary.invalid_because[0]}" + (
-            f" (and {more} more)" if more else ""
-        )
-    return f"{summary.verdict.value}: {VERDICTS[summary.verdict]}"
+    return f"{summary.verdict.value}: {reason(summary)}"

@@ -19,6 +19,8 @@ from results.words import fault_name
 BLUE, VERMILION, GREEN, PURPLE, INK, MUTED = "#0072b2", "#c44900", "#00785a", "#8a4f9e", "#1b2430", "#55606e"
 BANDS: Final = ("rgba(27,36,48,0.035)", "rgba(27,36,48,0.0)")
 FAULT_BAND: Final = "rgba(230,159,0,0.14)"
+STRIPES: Final = {"shape": "/", "size": 4, "fgcolor": "#ffffff", "solidity": 0.2}
+LATENCY_TICKS: Final = [0.1, 0.3, 1, 3, 10, 30, 100, 300, 1000, 3000, 10_000, 30_000]
 HEIGHT_PX: Final = 560
 NARROW_PHASE: Final = 0.09
 """A phase shorter than this share of the time shown has no room for its name."""
@@ -113,10 +115,7 @@ def _bars(x: Sequence[float], y: Sequence[float], name: str, colour: str) -> Fig
         "x": x,
         "y": y,
         "name": name,
-        "marker": {
-            "color": colour,
-            "pattern": {"shape": "/", "size": 4, "fgcolor": "#fff", "solidity": 0.25},
-        },
+        "marker": {"color": colour, "pattern": {**STRIPES, "bgcolor": colour}},
         "yaxis": "y",
         "hovertemplate": "%{y:.4~g}<extra>" + name + "</extra>",
     }
@@ -125,26 +124,26 @@ def _bars(x: Sequence[float], y: Sequence[float], name: str, colour: str) -> Fig
 def _layout(cell: Cell, timeline: CellTimeline, end: float) -> Figure:
     axis = {"gridcolor": "#e6eaef", "zeroline": False, "automargin": True, "fixedrange": True}
     titles = [
-        _panel_title("requests per second", 1.0),
-        _panel_title("service time in ms (logarithmic)", 0.64),
-        _panel_title("sessions", 0.29),
+        _panel_title("requests/s", 1.0, ("completed (line)", BLUE), ("failed (bars)", VERMILION)),
+        _panel_title("service time, ms", 0.64, ("median (solid)", GREEN), ("99% (dotted)", PURPLE)),
+        _panel_title("sessions", 0.29, ("alive (solid)", BLUE), ("lost so far (dashed)", VERMILION)),
     ]
     return {
         "height": HEIGHT_PX,
-        "margin": {"l": 44, "r": 12, "t": 58, "b": 78},
+        "margin": {"l": 44, "r": 12, "t": 58, "b": 48},
         "paper_bgcolor": "#ffffff",
         "plot_bgcolor": "#ffffff",
         "font": {"family": "system-ui, sans-serif", "size": 12, "color": INK},
         "hovermode": "x unified",
-        "legend": {"orientation": "h", "x": 0, "y": -0.12, "yanchor": "top", "font": {"size": 11}},
+        "showlegend": False,
         "xaxis": {
             **axis,
             "range": [0, end],
-            "title": {"text": "seconds since the start of the load"},
+            "title": {"text": "seconds since the start of the load", "standoff": 6},
             "anchor": "y3",
         },
         "yaxis": {**axis, "domain": [0.72, 0.95], "rangemode": "tozero"},
-        "yaxis2": {**axis, "domain": [0.37, 0.59], "type": "log", "dtick": 1},
+        "yaxis2": {**axis, "domain": [0.37, 0.59], "type": "log", "tickvals": LATENCY_TICKS},
         "yaxis3": {**axis, "domain": [0.0, 0.24], "rangemode": "tozero"},
         "bargap": 0.2,
         "shapes": [*_bands(timeline, end), *_fault_lines(cell)],
@@ -152,9 +151,17 @@ def _layout(cell: Cell, timeline: CellTimeline, end: float) -> Figure:
     }
 
 
-def _panel_title(text: str, y: float) -> Figure:
+def _panel_title(text: str, y: float, *series: tuple[str, str]) -> Figure:
+    """The title is the legend, too: each series by its colour and its kind of line."""
     place = {"xref": "paper", "yref": "paper", "x": 0, "y": y, "xanchor": "left", "yanchor": "top"}
-    return {**place, "text": f"<b>{text}</b>", "showarrow": False, "font": {"size": 12, "color": INK}}
+    named = "".join(f'  <span style="color:{colour}">{name}</span>' for name, colour in series)
+    return {
+        **place,
+        "text": f"<b>{text}</b>{named}",
+        "align": "left",
+        "showarrow": False,
+        "font": {"size": 12, "color": INK},
+    }
 
 
 def _bands(timeline: CellTimeline, end: float) -> list[Figure]:

@@ -12,7 +12,7 @@ from typing import Any, Final
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from results import words
-from results.headline import headline
+from results.headline import sentences
 from results.model import Summary
 from results.report.charts import Figure
 from results.report.view import LOSSES_LISTED, LOSSES_SHOWN, MARKS, cell_view
@@ -30,8 +30,8 @@ def page(summary: Summary, timelines: Mapping[str, CellTimeline]) -> str:
     text: str = _template().render(
         summary=summary,
         mark=MARKS[summary.verdict],
-        verdict=words.verdict(summary),
-        headline=headline(summary),
+        reason=words.reason(summary),
+        headline=sentences(summary),
         cells=views,
         open_cells=len(views) <= MOST_OPEN,
         losses_shown=LOSSES_SHOWN,

@@ -222,8 +222,8 @@ def _loss(loss: Loss, timeline: CellTimeline, cell: Cell) -> LossRow:
         verdict=loss.verdict.value.replace("_", " "),
         cause=words.CAUSES[attribute(loss, timeline, cell.state)][0],
         phase=loss.phase,
-        home=_names([loss.home]),
-        answered_by=_names(loss.answered_by),
+        home=_home(loss.home, cell),
+        answered_by=_names(loss.answered_by, cell),
         version=f"{loss.acknowledged_version} → {seen}"
         if loss.verdict is not Verdict.LOST
         else str(loss.acknowledged_version),
@@ -231,9 +231,18 @@ def _loss(loss: Loss, timeline: CellTimeline, cell: Cell) -> LossRow:
     )
 
 
-def _names(answerers: Sequence[Answerer]) -> str:
-    named = [f"{a.pod} ({a.boot[:6]})" if a.boot else a.pod for a in answerers if a.pod]
+def _home(home: Answerer, cell: Cell) -> str:
+    return f"{_short(home.pod, cell)} ({home.boot[:6]})" if home.boot else _short(home.pod, cell)
+
+
+def _names(answerers: Sequence[Answerer], cell: Cell) -> str:
+    named = [_short(answerer.pod, cell) for answerer in answerers if answerer.pod]
     return ", ".join(dict.fromkeys(named)) or "-"
+
+
+def _short(pod: str, cell: Cell) -> str:
+    """A pod's name without the cell's, which all of them begin with."""
+    return pod.removeprefix(f"{cell.name}-")
 
 
 def _gate(gate: Gate) -> Line:

@@ -218,7 +218,7 @@ class Cell:
             pod=replica.name,
             boot=replica.boot,
         )
-        self._at(at_s + self._think(), lambda t: self._visit(shopper, session, t))
+        self._at(self._next(at_s), lambda t: self._visit(shopper, session, t))
 
     def _visit(self, shopper: int, session: Session, at_s: float) -> None:
         """One read or write, with reloads while the session is unknown."""
@@ -239,8 +239,7 @@ class Cell:
             self._at(at_s + self._think(), lambda t: self._arrive(shopper, t))
             return
         if at_s < AUDIT_AT_S:
-            again = min(at_s + self._think(), AUDIT_AT_S + self._random.uniform(0.0, 0.6))
-            self._at(again, lambda t: self._visit(shopper, session, t))
+            self._at(self._next(at_s), lambda t: self._visit(shopper, session, t))
 
     def _answered(self, session: Session, replica: Replica, unknown: list[Replica], at_s: float) -> None:
         session.version += self._random.random() < 0.3
@@ -300,6 +299,10 @@ class Cell:
         if self.plan.balancer is Balancer.PLAIN:  # several clients share the turn, so it looks drawn
             return self._random.choice(routed)
         return routed[self._turn % len(routed)]
+
+    def _next(self, at_s: float) -> float:
+        """When the shopper comes again: after a think time, or in the audit at the latest."""
+        return min(at_s + self._think(), AUDIT_AT_S + self._random.uniform(0.0, 0.6))
 
     def _think(self) -> float:
         return min(self._random.expovariate(1.0 / self.plan.think_time_s), 10.0)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from decimal import Decimal
 from typing import Annotated
 
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints, field_validator
 
 from services.shop.accounts import MAX_PREFERENCES
 from services.shop.cart import MAX_LINES, MAX_QUANTITY, Cart, CartLine
@@ -58,6 +58,13 @@ class ClientCart(_Body):
 
     lines: Annotated[list[ClientLine], Field(max_length=MAX_LINES)] = []
 
+    @field_validator("lines")
+    @classmethod
+    def _one_line_a_product(cls, lines: list[ClientLine]) -> list[ClientLine]:
+        if len({line.product_id for line in lines}) < len(lines):
+            raise ValueError("a product has one line")
+        return lines
+
     def cart(self) -> Cart:
         """As the cart's arithmetic wants it."""
         return tuple(line.line() for line in self.lines)
@@ -81,3 +88,9 @@ class Activity(_Body):
     """Something the user did."""
 
     action: Text
+
+
+class Utterance(_Body):
+    """What the user says in a conversation: one line."""
+
+    text: Annotated[str, StringConstraints(min_length=1, max_length=200, pattern=r"^[^\x00-\x1f\x7f]+$")]

@@ -59,11 +59,14 @@ PROFILE: Final = "/profile"  # GET
 PREFERENCES: Final = "/preferences"  # PUT {"preferences": {str: str}}, merged into what is there; a write
 CART_ITEMS: Final = "/cart/items"  # POST {"product_id": int, "quantity": int, "cart"?: client cart}; a write
 CART_TOTAL: Final = "/cart/total"  # POST {"cart"?: client cart}
+CART_VALIDATE: Final = "/cart/validate"  # POST {"cart"?: client cart}; `valid`, `errors`, what can be bought
 DASHBOARD: Final = "/dashboard"  # GET
 ACTIVITY: Final = "/activity"  # POST {"action": str}; a write; the last 10 are kept
 CONVERSATION: Final = "/conversation"  # POST {"text": str}; a write; GET shows what is kept. Stateful only
+RECOMMENDATIONS: Final = "/recommendations"  # GET; `items`, best first
 PRODUCT: Final = "/products/<int:product_id>"  # GET
 PRODUCTS: Final = "/products"  # GET ?page=int
+OPENAPI: Final = "/openapi.json"  # GET; the description of this contract as the twin fulfils it
 
 # -- numbers that client and service share --------------------------------------------------------
 ACTIVITY_WINDOW: Final = 10

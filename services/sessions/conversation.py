@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Final
 
 from services.contract import CONVERSATION_WINDOW
 
@@ -32,3 +33,7 @@ class Conversation:
     def with_exchange(self, exchange: Exchange) -> Conversation:
         """The conversation one exchange later."""
         return Conversation((*self.exchanges, exchange)[-CONVERSATION_WINDOW:], self.count + 1)
+
+
+NOTHING_SAID: Final = Conversation()
+"""How a session begins."""

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
 from services.contract import ACTIVITY_WINDOW
-from services.sessions.conversation import Conversation
+from services.sessions.conversation import NOTHING_SAID, Conversation
 from services.shop.accounts import Preferences
 from services.shop.cart import Cart
 
@@ -27,7 +27,7 @@ class Session:
     last_activity_at_s: float
     cart: Cart = ()
     activity: tuple[str, ...] = ()
-    conversation: Conversation = Conversation()
+    conversation: Conversation = NOTHING_SAID
     version: int = 0
     """Writes applied since the login. Stores count it; changes leave it alone."""
 

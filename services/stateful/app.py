@@ -10,10 +10,15 @@ from services.sessions.tickets import Tickets
 from services.settings import SessionDesign, Settings, SettingsError
 from services.shop.accounts import Accounts
 from services.shop.history import History
+from services.shop.pages import ProductPages
+from services.shop.recommender import Recommender
+from services.stateful.conversation_routes import ConversationRoutes
 from services.stateful.dashboards import Dashboards
 from services.stateful.lookup import Lookup
+from services.stateful.recommendations import DEFAULT_TTL_S, StatefulPerformanceOptimizations
 from services.stateful.routes import StatefulRoutes
 from services.stateful.shopping_cart import StatefulShoppingCart
+from services.stateful.user_experience import StatefulUserExperience
 from services.stateful.user_service import StatefulUserService
 
 SWEEPS_PER_TTL = 60
@@ -27,10 +32,18 @@ def create(settings: Settings) -> Replica:
     replica.metrics.count_sessions_with(sessions.active)
     tickets = Tickets(settings.keys, settings.pod, settings.boot)
     lookup = Lookup(sessions, tickets, replica.metrics)
-    dashboards = Dashboards(History(replica.database), settings.cache_ttl_s)
+    history = History(replica.database)
+    dashboards = Dashboards(history, replica.metrics, settings.cache_ttl_s)
     users = StatefulUserService(Accounts(replica.database), sessions, tickets, lookup, dashboards)
     carts = StatefulShoppingCart(replica.catalogue, lookup)
+    ProductPages(replica.catalogue, replica.catalogue).register(replica.app)
+    recommender = Recommender(replica.database, replica.catalogue, settings.recommendation_rounds)
+    ttl_s = settings.recommendation_ttl_s
+    StatefulPerformanceOptimizations(
+        lookup, history, recommender, replica.metrics, DEFAULT_TTL_S if ttl_s is None else ttl_s
+    ).register(replica.app)
     StatefulRoutes(replica, lookup, users, carts, dashboards).register(replica.app)
+    ConversationRoutes(StatefulUserExperience(lookup), replica.metrics).register(replica.app)
     return replica
 
 

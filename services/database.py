@@ -28,7 +28,7 @@ class Database:
     def __init__(self, url: str, *, connections: int) -> None:
         self._pool: ConnectionPool[Connection] = ConnectionPool(
             url,
-            min_size=1,
+            min_size=min(4, connections),
             max_size=connections,
             open=False,
             timeout=CHECKOUT_TIMEOUT_S,

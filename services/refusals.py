@@ -7,7 +7,7 @@ Refusal                      the base; carries the contract's error code
 ├── SessionLost         401  there was a login, but this service no longer knows its session
 ├── SessionExpired      401  the session or the token was too old
 ├── NotFound            404  no such product, user or route
-└── Unavailable         503  the database or the store does not answer
+└── Unavailable         503  the database (or, as StoreUnavailable, the store) does not answer
 """
 
 from __future__ import annotations

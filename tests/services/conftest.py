@@ -1,32 +1,41 @@
-"""The shop's database and store, started once, and both twins as applications on them."""
+"""The shop's database and store, started once, and replicas of both twins on them."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import ExitStack
+from dataclasses import replace
+from typing import Any, Protocol
 
 import pytest
 
+from services.replica import Replica
+from services.settings import Environment, Settings
 from services.shop.generate import Parameters
 from services.shop.prepare import prepare
+from services.stateful.app import create as create_stateful
+from services.stateless.app import create as create_stateless
 from tests.services.backing import Valkey, postgres
 
 SHOP = Parameters(seed=1, users=2_000, products=300)
+KEY = "a key for tests, of at least sixty-four bytes so that HS512 would do too"
+
+
+class MakeReplica(Protocol):
+    """Starts a replica of a twin; settings can be changed by name."""
+
+    def __call__(self, twin: str, **changes: Any) -> Replica: ...
 
 
 @pytest.fixture(scope="session")
-def empty_database_url() -> Iterator[str]:
+def database_url() -> Iterator[str]:
     with postgres() as url:
+        prepare(url, SHOP)
         yield url
 
 
 @pytest.fixture(scope="session")
-def database_url(empty_database_url: str) -> str:
-    prepare(empty_database_url, SHOP)
-    return empty_database_url
-
-
-@pytest.fixture(scope="session")
-def _valkey() -> Iterator[Valkey]:
+def running_valkey() -> Iterator[Valkey]:
     server = Valkey()
     server.start()
     yield server
@@ -34,6 +43,41 @@ def _valkey() -> Iterator[Valkey]:
 
 
 @pytest.fixture
-def valkey(_valkey: Valkey) -> Valkey:
-    _valkey.client.flushall()
-    return _valkey
+def valkey(running_valkey: Valkey) -> Valkey:
+    """The store, empty."""
+    running_valkey.start()
+    running_valkey.client.flushall()
+    return running_valkey
+
+
+@pytest.fixture
+def make_replica(database_url: str, valkey: Valkey) -> Iterator[MakeReplica]:
+    base = Settings(
+        pod="pod-a",
+        database_url=database_url,
+        store_url=valkey.url,
+        keys=(KEY,),
+        environment=Environment.LOCAL,
+        threads=8,
+    )
+    with ExitStack() as replicas:
+
+        def make(twin: str, **changes: Any) -> Replica:
+            create = {"stateless": create_stateless, "stateful": create_stateful}[twin]
+            replica = create(replace(base, **changes))
+            replica.open()
+            replicas.callback(replica.close)
+            return replica
+
+        yield make
+
+
+@pytest.fixture(params=["stateless", "stateful"])
+def twin(request: pytest.FixtureRequest) -> str:
+    """Runs a test once for each twin."""
+    return str(request.param)
+
+
+@pytest.fixture
+def replica(make_replica: MakeReplica, twin: str) -> Replica:
+    return make_replica(twin)

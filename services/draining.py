@@ -1,0 +1,64 @@
+"""How a replica ends: in order when it is asked to, and never leaving an orphan when it is killed.
+
+SIGTERM: readiness turns to 503; connections that wait to be accepted are taken; then the listening
+socket closes, so that new ones are refused at once (gunicorn by itself leaves them waiting until it
+exits and resets them then). Requests under way are finished, idle kept-alive connections are closed
+after 2 s at most, and then the replica's parts are closed.
+
+SIGKILL of the master: the kernel kills the worker with it.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import os
+import select
+import signal
+import sys
+from typing import Any, Final
+
+from gunicorn.workers.gthread import ThreadWorker
+
+CLOSING_S: Final = 2
+"""How much of the graceful timeout is kept for closing the parts, a hand-over of sessions included."""
+_PR_SET_PDEATHSIG: Final = 1  # linux/prctl.h
+
+
+class DrainingWorker(ThreadWorker):  # type: ignore[misc]
+    """A gthread worker that leaves nobody waiting at a closed door. Its application has a `replica`."""
+
+    def handle_exit(self, sig: int, frame: object) -> None:
+        """SIGTERM."""
+        if self.app.replica is not None:  # it may still be starting
+            self.app.replica.drain()
+        super().handle_exit(sig, frame)
+
+    def set_accept_enabled(self, enabled: bool) -> None:
+        """Stop accepting; for good once the worker is to end."""
+        super().set_accept_enabled(enabled)
+        if self.alive or enabled:
+            return
+        for listener in self.sockets:
+            while select.select([listener], [], [], 0)[0]:
+                self.accept(listener)
+            listener.close()
+
+    def run(self) -> None:
+        """Serve until told to end and the last request is answered."""
+        # The master kills the worker when the whole timeout is over: requests must not use it up.
+        self.cfg.set("graceful_timeout", max(1, self.cfg.graceful_timeout - CLOSING_S))
+        try:
+            super().run()
+        finally:
+            self.app.replica.close()
+
+
+def die_with(parent: int) -> None:
+    """Have the kernel kill this process when its parent dies. Linux only; elsewhere gunicorn polls."""
+    if sys.platform != "linux":
+        return
+    libc: Any = ctypes.CDLL(None, use_errno=True)
+    if libc.prctl(_PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0) != 0:
+        raise OSError(ctypes.get_errno(), "prctl(PR_SET_PDEATHSIG)")
+    if os.getppid() != parent:  # it died before the kernel was told
+        os.kill(os.getpid(), signal.SIGKILL)

@@ -12,9 +12,9 @@ from clusters.local.fingerprint import fingerprint
 from clusters.local.infrastructure import Infrastructure, harness_environment
 from clusters.local.load import Load
 from clusters.local.loopback import Unanswered, request
-from clusters.local.notices import Notices
 from clusters.local.routing import Router
 from clusters.local.template import Recipe
+from clusters.notices import Notices
 from clusters.protocol import ClusterError, Deployment, Listener, Pod
 from foundation.errors import InputError
 from foundation.terms import Balancer

@@ -20,12 +20,12 @@ from typing import Protocol, TypeVar
 from clusters.local import lifecycle, replicaset
 from clusters.local.containers import Container, Runtime
 from clusters.local.lifecycle import PodState, Step
-from clusters.local.notices import Notices
 from clusters.local.ports import Port, Ports
 from clusters.local.processes import Child
 from clusters.local.replicaset import Wanted
 from clusters.local.routing import changes, endpoints
 from clusters.local.traefik import Route
+from clusters.notices import Notices
 from clusters.protocol import ClusterError, Deployment, Pod, PodTransition, Transition
 from foundation.clock import Instant, system_clock
 from foundation.errors import StatefallError

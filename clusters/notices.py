@@ -1,4 +1,4 @@
-"""Tells subscribers of transitions, in order, from a thread of its own.
+"""Tells subscribers of transitions, in order, from a thread of its own; both clusters use it.
 
 Its own, so that a subscriber may call the cluster, and a slow one does not hold the cluster up.
 """

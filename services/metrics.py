@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 from collections import OrderedDict
 from collections.abc import Callable
+from enum import StrEnum
 from typing import Final
 
 from prometheus_client import (
@@ -24,6 +25,27 @@ MAX_OPERATION_CHARS: Final = 128
 _FAST = (0.0005, 0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0, 2.0, 5.0)
 
 disable_created_metrics()  # type: ignore[no-untyped-call]  # one more series for each counter, that nobody reads
+
+
+class Cached(StrEnum):
+    """What is cached, in the process or in the store; the label `cache`."""
+
+    PROFILE = "profile"
+    PRODUCT_PAGE = "product_page"
+    RECOMMENDATIONS = "recommendations"
+    PURCHASES = "purchases"
+    DASHBOARD = "dashboard"
+
+
+class CacheResult(StrEnum):
+    """How a look-up in a cache ended; the label `result`."""
+
+    HIT = "hit"
+    MISS = "miss"
+    STALE = "stale"
+    """There was a copy, and it was known to be too old."""
+    UNAVAILABLE = "unavailable"
+    """The store did not answer."""
 
 
 class RecentlySeen:
@@ -94,6 +116,12 @@ class Metrics:
         self.store_errors = Counter(
             "statefall_store_errors", "Calls to the store that failed.", ["call"], registry=self.registry
         )
+        self._cache_requests = Counter(
+            "statefall_cache_requests",
+            "Look-ups in a cache by how they ended; hits over all is the hit ratio.",
+            ["cache", "result"],
+            registry=self.registry,
+        )
         self._operations = Counter(
             "statefall_operations",
             "Requests with an operation id, by whether the id was here before.",
@@ -109,6 +137,10 @@ class Metrics:
         """Count one arrival of an operation id."""
         repeated = self._seen_operations.add(operation)
         self._operations.labels("yes" if repeated else "no").inc()
+
+    def cache_request(self, cached: Cached, result: CacheResult) -> None:
+        """Count one look-up in a cache."""
+        self._cache_requests.labels(cached.value, result.value).inc()
 
     def lost(self, session_key: str, cause: str) -> None:
         """Count a session that is not here, once for each session however often its user asks."""

@@ -10,7 +10,6 @@ from services.metrics import Metrics
 from services.probes import Check, Probes
 from services.settings import Settings
 from services.shop.catalogue import Catalogue
-from services.shop.pages import ProductPages
 from services.store import Store
 from services.web import make_app
 
@@ -40,7 +39,6 @@ class Replica:
         """Called first when the replica is asked to end, in a signal handler: may take no lock."""
         self._probes = Probes(self.metrics, {"database": self.database.check, **(checks or {})})
         self._probes.register(self.app)
-        ProductPages(self.catalogue).register(self.app)
 
     def open(self) -> None:
         """Open the parts, first to last."""

@@ -69,6 +69,19 @@ class Settings:
     secure_cookies: bool = False
     threads: int = 16
     """Requests served at once; the database pool holds a connection for each."""
+    session_connections: int = 32
+    """How many sessions of the stateful twin may hold a database connection of their own."""
+    recommendation_rounds: int = 3
+    """What recommendations cost to compute: rounds over all purchases, some milliseconds each."""
+    recommendation_ttl_s: float | None = None
+    """How long computed recommendations are kept; 0: not at all. None: the twin's own default."""
+    login_failures_per_user: int = 10
+    """Wrong passwords for one user within `login_window_s` before more logins are refused; 0: no limit."""
+    login_failures_per_address: int = 300
+    """The same for one client address, whoever it tries to be."""
+    login_window_s: float = 300.0
+    trusted_proxies: int = 0
+    """How many proxies in front append to X-Forwarded-For; 0: the peer's address is the client's."""
 
 
 def read_settings(environ: Mapping[str, str] = os.environ) -> Settings:
@@ -86,6 +99,13 @@ def read_settings(environ: Mapping[str, str] = os.environ) -> Settings:
         cache_ttl_s=_positive(environ, "STATEFALL_CACHE_TTL_S", 300.0),
         secure_cookies=_switch(environ, "STATEFALL_SECURE_COOKIES", environment is not Environment.LOCAL),
         threads=int(_positive(environ, "STATEFALL_THREADS", 16)),
+        session_connections=_count(environ, "STATEFALL_SESSION_CONNECTIONS", 32),
+        recommendation_rounds=_count(environ, "STATEFALL_RECOMMENDATION_ROUNDS", 3, at_least=1),
+        recommendation_ttl_s=_optional_s(environ, "STATEFALL_RECOMMENDATION_TTL_S"),
+        login_failures_per_user=_count(environ, "STATEFALL_LOGIN_FAILURES_PER_USER", 10),
+        login_failures_per_address=_count(environ, "STATEFALL_LOGIN_FAILURES_PER_ADDRESS", 300),
+        login_window_s=_positive(environ, "STATEFALL_LOGIN_WINDOW_S", 300.0),
+        trusted_proxies=_count(environ, "STATEFALL_TRUSTED_PROXIES", 0),
     )
 
 
@@ -136,6 +156,20 @@ def _positive(environ: Mapping[str, str], name: str, default: float) -> float:
     if not 0 < value < float("inf"):
         raise SettingsError(f"{name} is {given!r} (a number above 0)")
     return value
+
+
+def _count(environ: Mapping[str, str], name: str, default: int, *, at_least: int = 0) -> int:
+    given = environ.get(name) or str(default)
+    if not (given.isascii() and given.isdigit() and at_least <= int(given) <= 1_000_000):
+        raise SettingsError(f"{name} is {given!r} (a whole number, at least {at_least})")
+    return int(given)
+
+
+def _optional_s(environ: Mapping[str, str], name: str) -> float | None:
+    given = environ.get(name, "")
+    if not given:
+        return None
+    return 0.0 if given == "0" else _positive(environ, name, 0.0)
 
 
 def _switch(environ: Mapping[str, str], name: str, default: bool) -> bool:

@@ -36,3 +36,11 @@ class History:
             (user_id, RECENT),
         )
         return tuple(Purchase(*row) for row in rows)
+
+    def bought(self, user_id: int) -> tuple[tuple[int, int], ...]:
+        """(product id, pieces) of everything the user ever bought, by product id."""
+        rows = self._database.rows(
+            "SELECT product_id, sum(quantity) FROM purchases WHERE user_id = %s GROUP BY 1 ORDER BY 1",
+            (user_id,),
+        )
+        return tuple((product_id, int(pieces)) for product_id, pieces in rows)

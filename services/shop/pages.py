@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from typing import Any, Final
+from typing import Any, Final, Protocol
 
 from flask import Flask, Response, jsonify, request
 
@@ -15,11 +15,18 @@ from services.shop.pricing import Product, amount
 _PAGE: Final = re.compile(r"[1-9][0-9]{0,5}", re.ASCII)
 
 
+class Pages(Protocol):
+    """Where pages of products come from."""
+
+    def page(self, number: int) -> list[Product]:
+        """The products of a page, best selling first; pages count from 1, one past the end is empty."""
+
+
 class ProductPages:
     """The routes of single products and of pages of them."""
 
-    def __init__(self, catalogue: Catalogue) -> None:
-        self._catalogue = catalogue
+    def __init__(self, catalogue: Catalogue, pages: Pages) -> None:
+        self._catalogue, self._pages = catalogue, pages
 
     def register(self, app: Flask) -> None:
         """Add the routes."""
@@ -35,7 +42,7 @@ class ProductPages:
         page = request.args.get("page", "1")
         if not _PAGE.fullmatch(page):
             raise BadRequest("page: must be a number from 1 to 999999")
-        found = self._catalogue.page(int(page))
+        found = self._pages.page(int(page))
         return jsonify(page=int(page), page_size=PAGE_SIZE, products=[_shown(product) for product in found])
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from services.metrics import Cached, CacheResult, Metrics
 from services.shop.history import History, Purchase
 from services.ttl_cache import TtlCache
 
@@ -12,13 +13,14 @@ CAPACITY = 10_000
 class Dashboards:
     """Cached for `ttl_s`; a purchase shows up after that at the latest."""
 
-    def __init__(self, history: History, ttl_s: float) -> None:
-        self._history = history
+    def __init__(self, history: History, metrics: Metrics, ttl_s: float) -> None:
+        self._history, self._metrics = history, metrics
         self._cache: TtlCache[int, tuple[Purchase, ...]] = TtlCache(ttl_s, CAPACITY)
 
     def recent_purchases(self, user_id: int) -> tuple[Purchase, ...]:
         """Newest first. Raises services.refusals.Unavailable when they have to be fetched and cannot."""
         cached = self._cache.get(user_id)
+        self._metrics.cache_request(Cached.DASHBOARD, CacheResult.MISS if cached is None else CacheResult.HIT)
         if cached is not None:
             return cached
         fetched = self._history.recent(user_id)

@@ -9,6 +9,7 @@ from flask import Flask, Response
 from services import bodies, contract, web
 from services.contract import SessionStatus
 from services.replica import Replica
+from services.shop.phrases import action_message
 from services.stateful.answers import session_answer, session_cookie
 from services.stateful.dashboards import Dashboards
 from services.stateful.lookup import Lookup
@@ -38,6 +39,7 @@ class StatefulRoutes:
         app.add_url_rule(contract.PREFERENCES, "preferences", self.preferences, methods=["PUT"])
         app.add_url_rule(contract.CART_ITEMS, "cart_items", self.cart_items, methods=["POST"])
         app.add_url_rule(contract.CART_TOTAL, "cart_total", self.cart_total, methods=["POST"])
+        app.add_url_rule(contract.CART_VALIDATE, "cart_validate", self.cart_validate, methods=["POST"])
         app.add_url_rule(contract.DASHBOARD, "dashboard", self.dashboard)
         app.add_url_rule(contract.ACTIVITY, "activity", self.activity, methods=["POST"])
 
@@ -108,6 +110,12 @@ class StatefulRoutes:
         session, priced = self._carts.total(session_cookie())
         return session_answer(session, **priced)
 
+    def cart_validate(self) -> Response:
+        """Check the cart against the catalogue."""
+        web.body(bodies.CartTotal)
+        session, checked = self._carts.validate(session_cookie())
+        return session_answer(session, **checked)
+
     def dashboard(self) -> Response:
         """What the session and the user's history say."""
         session = self._lookup.load(session_cookie())
@@ -128,5 +136,5 @@ class StatefulRoutes:
         return session_answer(
             session,
             recent_activity=session.activity,
-            message=f"{session.name}, that was action {len(session.activity)} of your recent ones.",
+            message=action_message(session.name, session.activity),
         )

@@ -9,6 +9,7 @@ from typing import Any
 
 from services.sessions.session import Session
 from services.shop import cart
+from services.shop.cart_validation import validate
 from services.shop.catalogue import Catalogue
 from services.stateful.lookup import Lookup
 
@@ -32,6 +33,12 @@ class StatefulShoppingCart:
         """The session and its cart at current prices."""
         session = self._lookup.load(cookie)
         return session, self._priced(session)
+
+    def validate(self, cookie: str | None) -> tuple[Session, dict[str, Any]]:
+        """The session, and whether its cart can still be bought as its user saw it."""
+        session = self._lookup.load(cookie)
+        products = self._catalogue.products([line.product_id for line in session.cart])
+        return session, validate(session.cart, products, self._now())
 
     def _priced(self, session: Session) -> dict[str, Any]:
         products = self._catalogue.products([line.product_id for line in session.cart])

@@ -13,7 +13,12 @@ from services.refusals import Unauthenticated
 from services.replica import Replica
 from services.shop.accounts import Accounts
 from services.shop.history import History
+from services.shop.phrases import action_message
+from services.shop.recommender import shown
+from services.stateless.client_side_cart import ClientSideShoppingCart
 from services.stateless.client_state import ClientSideStateService, ClientState, initial_state
+from services.stateless.recommendations import StatelessRecommendations
+from services.stateless.request_overhead import Overhead, StatelessRequestOverhead
 from services.stateless.shopping_cart import StatelessShoppingCart, travelling
 from services.stateless.user_service import StatelessUserService
 
@@ -28,11 +33,15 @@ class StatelessRoutes:
         tokens: ClientSideStateService,
         users: StatelessUserService,
         carts: StatelessShoppingCart,
+        client_carts: ClientSideShoppingCart,
         history: History,
+        recommendations: StatelessRecommendations,
+        overhead: StatelessRequestOverhead,
     ) -> None:
         self._settings, self._metrics = replica.settings, replica.metrics
         self._accounts, self._tokens, self._users = accounts, tokens, users
-        self._carts, self._history = carts, history
+        self._carts, self._client_carts, self._history = carts, client_carts, history
+        self._recommendations, self._overhead = recommendations, overhead
 
     def register(self, app: Flask) -> None:
         """Add the routes."""
@@ -42,8 +51,10 @@ class StatelessRoutes:
         app.add_url_rule(contract.PREFERENCES, "preferences", self.preferences, methods=["PUT"])
         app.add_url_rule(contract.CART_ITEMS, "cart_items", self.cart_items, methods=["POST"])
         app.add_url_rule(contract.CART_TOTAL, "cart_total", self.cart_total, methods=["POST"])
+        app.add_url_rule(contract.CART_VALIDATE, "cart_validate", self.cart_validate, methods=["POST"])
         app.add_url_rule(contract.DASHBOARD, "dashboard", self.dashboard)
         app.add_url_rule(contract.ACTIVITY, "activity", self.activity, methods=["POST"])
+        app.add_url_rule(contract.RECOMMENDATIONS, "recommendations", self.recommendations)
 
     def login(self) -> Response:
         """Hand out a first token."""
@@ -57,7 +68,7 @@ class StatelessRoutes:
             name=account.name,
             preferences=state.preferences,
             expires_in=int(self._settings.session_ttl_s),
-            token=self._tokens.issue(state),
+            token=self._issue(state),
         )
 
     def logout(self) -> Response:
@@ -81,7 +92,7 @@ class StatelessRoutes:
         state = self._state()
         changes = web.body(bodies.PreferenceChanges).preferences
         state = state.with_preferences(self._users.set_preferences(state.user_id, changes))
-        return self._answer(state, preferences=state.preferences, token=self._tokens.issue(state))
+        return self._answer(state, preferences=state.preferences, token=self._issue(state))
 
     def cart_items(self) -> Response:
         """Add to the cart that came with the request."""
@@ -90,13 +101,19 @@ class StatelessRoutes:
         held = item.cart.cart() if item.cart else ()
         changed, priced = self._carts.add(held, item.product_id, item.quantity)
         state = state.with_cart_change()
-        return self._answer(state, **priced, cart=travelling(changed), token=self._tokens.issue(state))
+        return self._answer(state, **priced, cart=travelling(changed), token=self._issue(state))
 
     def cart_total(self) -> Response:
         """Price the cart that came with the request."""
         state = self._state()
         sent = web.body(bodies.CartTotal).cart
         return self._answer(state, **self._carts.total(sent.cart() if sent else ()))
+
+    def cart_validate(self) -> Response:
+        """Check the cart that came with the request against the catalogue."""
+        state = self._state()
+        sent = web.body(bodies.CartTotal).cart
+        return self._answer(state, **self._client_carts.validate(sent.cart() if sent else ()))
 
     def dashboard(self) -> Response:
         """Put together anew for each request."""
@@ -111,20 +128,38 @@ class StatelessRoutes:
         )
 
     def activity(self) -> Response:
-        """Record an action in the token."""
+        """Record an action in the token; who is spoken to is fetched, as on each request."""
         state = self._state()
-        state = state.with_action(web.body(bodies.Activity).action)
-        return self._answer(state, recent_activity=state.activity, token=self._tokens.issue(state))
+        action = web.body(bodies.Activity).action
+        account = self._users.profile(state.user_id, state.preferences_version)
+        state = state.with_action(action)
+        return self._answer(
+            state,
+            recent_activity=state.activity,
+            message=action_message(account.name, state.activity),
+            token=self._issue(state),
+        )
+
+    def recommendations(self) -> Response:
+        """Fetched and computed for this request."""
+        state = self._state()
+        account = self._users.profile(state.user_id, state.preferences_version)
+        return self._answer(state, **shown(self._recommendations.of(account)))
 
     def _state(self) -> ClientState:
         scheme, _, token = request.headers.get("Authorization", "").partition(" ")
         if scheme.lower() != "bearer" or not token:
             raise Unauthenticated("log in first and send the token (Authorization: Bearer)")
-        try:
-            return self._tokens.read(token.strip())
-        except Unauthenticated:
-            self._metrics.forged.inc()
-            raise
+        with self._overhead.paying_for(Overhead.TOKEN_VALIDATION):
+            try:
+                return self._tokens.read(token.strip())
+            except Unauthenticated:
+                self._metrics.forged.inc()
+                raise
+
+    def _issue(self, state: ClientState) -> str:
+        with self._overhead.paying_for(Overhead.TOKEN_ISSUE):
+            return self._tokens.issue(state)
 
     def _answer(
         self, state: ClientState, status: SessionStatus = SessionStatus.KNOWN, **fields: Any

@@ -1,0 +1,118 @@
+"""The edges of the recommendations: purchases from the database in, products that can be bought out.
+
+The graph of all purchases is the same for everybody and holds nobody's name: application state that
+each replica reads once, when it is first asked. It is not a session and is not lost with one.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from typing import Any, Final
+
+import numpy as np
+
+from services.database import Connection, Database
+from services.refusals import Unavailable
+from services.shop.catalogue import Catalogue
+from services.shop.recommendations import Indices, PurchaseGraph, Taste, build_graph, suggest
+
+FAVOURITE: Final = "favourite"
+"""The preference that names the user's favourite kind of product."""
+COUNT: Final = 10
+"""How many products an answer recommends."""
+_SPARE: Final = 20
+"""More candidates than are shown, since some may not be for sale any more."""
+LOADING_PATIENCE_S: Final = 20.0
+"""How long a request waits while another one reads the graph."""
+
+# PostgreSQL's binary COPY format: a header, then for each row its count of fields and for each field
+# its length and its bytes, big-endian, then -1 as the count of a row that is none.
+_HEADER_BYTES: Final = 19
+_ROW: Final = np.dtype([("fields", ">i2"), ("l1", ">i4"), ("user", ">i4"), ("l2", ">i4"), ("product", ">i4")])
+
+
+@dataclass(frozen=True, slots=True)
+class Recommendation:
+    """A product to show."""
+
+    product_id: int
+    name: str
+    score: float
+
+
+@dataclass(frozen=True, slots=True)
+class Recommendations:
+    """What was computed for a user, and when."""
+
+    items: tuple[Recommendation, ...]
+    computed_at_s: float
+    """Unix time."""
+    cached: bool = False
+    """Not computed for this answer."""
+
+
+def shown(recommendations: Recommendations) -> dict[str, Any]:
+    """As answers show them."""
+    return {
+        "items": [asdict(item) for item in recommendations.items],
+        "computed_at": recommendations.computed_at_s,
+        "cached": recommendations.cached,
+    }
+
+
+class Recommender:
+    """Computes recommendations. Raises services.refusals.Unavailable when the database does not answer."""
+
+    def __init__(
+        self,
+        database: Database,
+        catalogue: Catalogue,
+        rounds: int,
+        now: Callable[[], float] = time.time,
+    ) -> None:
+        self._database, self._catalogue = database, catalogue
+        self._rounds, self._now = rounds, now
+        self._loading = threading.Lock()
+        self._graph: PurchaseGraph | None = None
+
+    def recommend(self, taste: Taste) -> Recommendations:
+        """What fits this taste best and is for sale."""
+        found = suggest(self.graph(), taste, rounds=self._rounds, count=COUNT + _SPARE)
+        products = self._catalogue.products([suggestion.product_id for suggestion in found])
+        for_sale = tuple(
+            Recommendation(product.id, product.name, suggestion.score)
+            for suggestion in found
+            if (product := products.get(suggestion.product_id)) and product.available
+        )
+        return Recommendations(for_sale[:COUNT], self._now())
+
+    def graph(self) -> PurchaseGraph:
+        """The graph, read from the database when it is needed first."""
+        if self._graph is None:
+            if not self._loading.acquire(timeout=LOADING_PATIENCE_S):
+                raise Unavailable("the purchases are still being read")
+            try:
+                self._graph = self._graph or self._read()
+            finally:
+                self._loading.release()
+        return self._graph
+
+    def _read(self) -> PurchaseGraph:
+        with self._database.connection() as connection, connection.transaction():
+            # All purchases take longer than the statement of a request may.
+            connection.execute("SET LOCAL statement_timeout = '15s'")
+            names = dict(connection.execute("SELECT id, name FROM products").fetchall())
+            users, products = _purchases(connection)
+        return build_graph(names, users, products)
+
+
+def _purchases(connection: Connection) -> tuple[Indices, Indices]:
+    """User and product of every purchase."""
+    statement = "COPY (SELECT user_id, product_id FROM purchases) TO STDOUT (FORMAT binary)"
+    with connection.cursor() as cursor, cursor.copy(statement) as copy:
+        document = b"".join(copy)
+    rows = np.frombuffer(document[_HEADER_BYTES:-2], dtype=_ROW)
+    return rows["user"].astype(np.int64), rows["product"].astype(np.int64)

@@ -63,6 +63,7 @@ CART_VALIDATE: Final = "/cart/validate"  # POST {"cart"?: client cart}; `valid`,
 DASHBOARD: Final = "/dashboard"  # GET
 ACTIVITY: Final = "/activity"  # POST {"action": str}; a write; the last 10 are kept
 CONVERSATION: Final = "/conversation"  # POST {"text": str}; a write; GET shows what is kept. Stateful only
+ORDERS: Final = "/orders"  # GET ?page=int; past orders, newest first. Stateful only
 RECOMMENDATIONS: Final = "/recommendations"  # GET; `items`, best first
 PRODUCT: Final = "/products/<int:product_id>"  # GET
 PRODUCTS: Final = "/products"  # GET ?page=int

@@ -7,6 +7,7 @@ Refusal                      the base; carries the contract's error code
 ├── SessionLost         401  there was a login, but this service no longer knows its session
 ├── SessionExpired      401  the session or the token was too old
 ├── NotFound            404  no such product, user or route
+├── Overloaded          503  a limit is reached; later it may work
 └── Unavailable         503  the database (or, as StoreUnavailable, the store) does not answer
 """
 
@@ -65,6 +66,13 @@ class NotFound(Refusal):
 
     status = 404
     code = ErrorCode.NOT_FOUND
+
+
+class Overloaded(Refusal):
+    """This replica has a limit, and it is reached; the request changed nothing."""
+
+    status = 503
+    code = ErrorCode.OVERLOADED
 
 
 class Unavailable(Refusal):

@@ -71,6 +71,8 @@ class Settings:
     """Requests served at once; the database pool holds a connection for each."""
     session_connections: int = 32
     """How many sessions of the stateful twin may hold a database connection of their own."""
+    session_connections: int = 32
+    """How many sessions of the stateful twin may hold a database connection of their own."""
     recommendation_rounds: int = 3
     """What recommendations cost to compute: rounds over all purchases, some milliseconds each."""
     recommendation_ttl_s: float | None = None
@@ -99,6 +101,7 @@ def read_settings(environ: Mapping[str, str] = os.environ) -> Settings:
         cache_ttl_s=_positive(environ, "STATEFALL_CACHE_TTL_S", 300.0),
         secure_cookies=_switch(environ, "STATEFALL_SECURE_COOKIES", environment is not Environment.LOCAL),
         threads=int(_positive(environ, "STATEFALL_THREADS", 16)),
+        session_connections=_count(environ, "STATEFALL_SESSION_CONNECTIONS", 32),
         session_connections=_count(environ, "STATEFALL_SESSION_CONNECTIONS", 32),
         recommendation_rounds=_count(environ, "STATEFALL_RECOMMENDATION_ROUNDS", 3, at_least=1),
         recommendation_ttl_s=_optional_s(environ, "STATEFALL_RECOMMENDATION_TTL_S"),

@@ -12,9 +12,12 @@ from services.shop.accounts import Accounts
 from services.shop.history import History
 from services.shop.pages import ProductPages
 from services.shop.recommender import Recommender
+from services.stateful.connection_management import StatefulConnectionManagement
 from services.stateful.conversation_routes import ConversationRoutes
 from services.stateful.dashboards import Dashboards
+from services.stateful.fault_tolerance import StatefulFaultTolerance
 from services.stateful.lookup import Lookup
+from services.stateful.orders import Orders
 from services.stateful.recommendations import DEFAULT_TTL_S, StatefulPerformanceOptimizations
 from services.stateful.routes import StatefulRoutes
 from services.stateful.shopping_cart import StatefulShoppingCart
@@ -44,6 +47,14 @@ def create(settings: Settings) -> Replica:
     ).register(replica.app)
     StatefulRoutes(replica, lookup, users, carts, dashboards).register(replica.app)
     ConversationRoutes(StatefulUserExperience(lookup), replica.metrics).register(replica.app)
+    connections = StatefulConnectionManagement(
+        settings.database_url, settings.session_connections, replica.metrics
+    )
+    Orders(lookup, connections).register(replica.app)
+    watch = StatefulFaultTolerance(sessions)
+    watch.holders += [connections]
+    lookup.on_gone.append(watch.gone)
+    replica.parts += [connections, watch]
     return replica
 
 

@@ -30,6 +30,8 @@ class Lookup:
 
     def __init__(self, sessions: SessionStore, tickets: Tickets, metrics: Metrics) -> None:
         self._sessions, self._tickets, self._metrics = sessions, tickets, metrics
+        self.on_gone: list[Callable[[str], None]] = []
+        """Called with the key of a session that ended here or was found missing."""
 
     def load(self, cookie: str | None) -> Session:
         """The session. Raises Unauthenticated, SessionLost or SessionExpired; never makes one up."""
@@ -43,9 +45,12 @@ class Lookup:
         """End the session of this cookie, if there is one."""
         if cookie:
             try:
-                self._sessions.delete(self._tickets.read(cookie).key)
+                key = self._tickets.read(cookie).key
             except Forged:
                 self._metrics.forged.inc()
+                return
+            self._sessions.delete(key)
+            self._tell_gone(key)
 
     def _find(self, cookie: str | None, find: Callable[[str], Session | None]) -> Session:
         if not cookie:
@@ -57,8 +62,13 @@ class Lookup:
             raise Unauthenticated("this session cookie is not ours") from None
         session = find(ticket.key)
         if session is None:
+            self._tell_gone(ticket.key)
             raise self._gone(ticket)
         return session
+
+    def _tell_gone(self, key: str) -> None:
+        for tell in self.on_gone:
+            tell(key)
 
     def _gone(self, ticket: Ticket) -> Exception:
         ended = self._sessions.ended(ticket.key)

@@ -108,6 +108,8 @@ class LoadChannel:
         found = cast("list[Event]", answer["events"])
         for record in found:
             record["monotonic_s"] += self._offset_s
+            if "home" in record:
+                record["home"]["since_s"] += self._offset_s
         return found
 
     def audit(self, timeout_s: float = 30.0) -> None:
@@ -116,7 +118,7 @@ class LoadChannel:
 
     def finish(self, timeout_s: float = 30.0) -> LoadResult:
         """Stop the shoppers and fetch what was recorded."""
-        return load_result(self._call("POST", FINISH, timeout_s=timeout_s))
+        return load_result(self._call("POST", FINISH, timeout_s=timeout_s), self._offset_s)
 
     def _call(
         self, method: str, path: str, body: dict[str, Any] | None = None, *, timeout_s: float = 10.0
@@ -131,17 +133,29 @@ class LoadChannel:
             ) from error
 
 
-def load_result(document: dict[str, Any]) -> LoadResult:
-    """Read a LoadResult back from its JSON form (`dataclasses.asdict` of one)."""
+def load_result(document: dict[str, Any], offset_s: float = 0.0) -> LoadResult:
+    """Read a LoadResult back from its JSON form (`dataclasses.asdict` of one).
+
+    `offset_s` is added to its moments, to have them on the reader's clock.
+    """
     return LoadResult(
         requests=RequestCounts(**document["requests"]),
         requests_by_phase={p: RequestCounts(**c) for p, c in document["requests_by_phase"].items()},
         operations=document["operations"],
-        sessions=tuple(
-            SessionRecord(**{**record, "verdict": Verdict(record["verdict"])})
-            for record in document["sessions"]
-        ),
+        sessions=tuple(_session(record, offset_s) for record in document["sessions"]),
         told_lost=document["told_lost"],
         histograms=document["histograms"],
         generator_faults=tuple(document["generator_faults"]),
+    )
+
+
+def _session(record: dict[str, Any], offset_s: float) -> SessionRecord:
+    ended = record["ended_monotonic_s"]
+    return SessionRecord(
+        **{
+            **record,
+            "started_monotonic_s": record["started_monotonic_s"] + offset_s,
+            "ended_monotonic_s": None if ended is None else ended + offset_s,
+            "verdict": Verdict(record["verdict"]),
+        }
     )

@@ -1,0 +1,105 @@
+"""All that one session was promised: version, cart, recent actions, preferences."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from .activity import ActivityPromise
+from .answer import AddToCart, Answer, RememberAction, Write
+from .cart import CartPromise
+from .deviation import Deviation
+from .preferences import PreferencesPromise
+from .versions import VersionPromise
+
+
+class Promises:
+    """The parts of a session, each with its own memory.
+
+    Where the client holds the state, an unanswered write never reached the client's copy, so only
+    the preferences, which the service keeps too, may show it.
+    """
+
+    __slots__ = ("_seen_activity", "_seen_lines", "_seen_version", "activity", "cart", "client_held",
+                 "preferences", "version")  # fmt: skip
+
+    def __init__(self, login: Answer, *, client_held: bool) -> None:
+        self.client_held = client_held
+        self.version = VersionPromise(login.version or 0)
+        self.cart = CartPromise()
+        self.activity = ActivityPromise()
+        self.preferences = PreferencesPromise(login.preferences, client_held=client_held)
+        if login.lines is not None:
+            self.cart.adopt(login.lines)
+        if login.recent_activity is not None:
+            self.activity.adopt(login.recent_activity)
+        self._seen_version = self._seen_lines = self._seen_activity = False
+
+    def acknowledge(self, write: Write) -> None:
+        """The write was answered: from now on it must be there."""
+        self.version.acknowledge()
+        if isinstance(write, AddToCart):
+            self.cart.acknowledge(write)
+        elif isinstance(write, RememberAction):
+            self.activity.acknowledge(write)
+        else:
+            self.preferences.acknowledge(write)
+
+    def leave_open(self, write: Write) -> None:
+        """The write was sent and its outcome is unknown."""
+        if not isinstance(write, AddToCart | RememberAction):
+            self.preferences.leave_open(write)
+        if self.client_held:
+            return
+        self.version.leave_open()
+        if isinstance(write, AddToCart):
+            self.cart.leave_open(write)
+        elif isinstance(write, RememberAction):
+            self.activity.leave_open(write)
+
+    def check(self, answer: Answer) -> list[Deviation]:
+        """Hold everything that the answer shows to the promises."""
+        deviations: list[Deviation] = []
+        if answer.version is not None:
+            found = self.version.check(answer.version)
+            if found is not None:
+                deviations.append(found)
+        if answer.lines is not None:
+            deviations += self.cart.check(answer.lines)
+        if answer.recent_activity is not None:
+            deviations += self.activity.check(answer.recent_activity)
+        if answer.preferences is not None:
+            deviations += self.preferences.check(answer.preferences)
+        if not deviations:
+            self._note_seen(answer)
+            if self.version.close_open():
+                self.cart.close_open()
+        return deviations
+
+    def adopt(self, answer: Answer) -> None:
+        """Live on with what was seen, so that one fault is not found again at every later read."""
+        self.version.adopt(answer.version)
+        self.cart.adopt(answer.lines)
+        self.activity.adopt(answer.recent_activity)
+        self.preferences.adopt(answer.preferences)
+        self._note_seen(answer)
+
+    def forget_sights(self) -> None:
+        """From now on only what is seen from now on decides."""
+        self._seen_version = self._seen_lines = self._seen_activity = False
+
+    def decided(self) -> bool:
+        """Whether everything that holds a promise was seen since the sights were last forgotten."""
+        return (
+            self._seen_version
+            and (self._seen_lines or not self.cart.holds_anything)
+            and (self._seen_activity or not self.activity.holds_anything)
+        )
+
+    def open_preferences(self) -> Mapping[str, set[str]]:
+        """Values that may still come to light in the user's next session."""
+        return self.preferences.open_values
+
+    def _note_seen(self, answer: Answer) -> None:
+        self._seen_version |= answer.version is not None
+        self._seen_lines |= answer.lines is not None
+        self._seen_activity |= answer.recent_activity is not None

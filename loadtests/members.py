@@ -1,0 +1,163 @@
+"""The two kinds of members of a crew: the engine of this process, and a worker behind Locust's messages.
+
+Worker and master speak over Locust's own connection in four kinds of messages: a worker says
+`hello`, the master sends a `call` and gets an `answer`, and the worker sends a `report` whenever it
+has something to tell. Moments are on the sender's clock; the master measures each worker's offset.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import asdict
+from typing import Any, Final
+
+import gevent
+from gevent.event import AsyncResult
+
+from foundation.errors import StatefallError
+from loadtests.config import LoadConfig
+from loadtests.crew import Crew, MemberLost
+from loadtests.engine import Engine, Report
+
+HELLO: Final = "statefall_hello"
+CALL: Final = "statefall_call"
+ANSWER: Final = "statefall_answer"
+REPORT: Final = "statefall_report"
+
+PINGS: Final = 5
+HELLO_LIMIT_S: Final = 5.0
+
+
+def obey(engine: Engine, what: str, argument: Any) -> Any:
+    """Do what a crew asks of a load process; the answer is plain data and never None."""
+    if what == "clock":
+        return engine.clock().monotonic_s
+    if what == "finish":
+        return asdict(engine.finish())
+    if what == "mark":
+        return engine.mark()
+    if what == "assign":
+        engine.assign(LoadConfig.from_json(argument.encode()))
+    elif what == "start":
+        engine.start(argument)
+    elif what == "phase":
+        engine.phase(argument)
+    elif what == "audit":
+        engine.audit()
+    else:
+        raise StatefallError(f"a load process cannot {what!r}")
+    return True
+
+
+class LocalMember:
+    """The engine of this very process."""
+
+    offset_s = 0.0
+
+    def __init__(self, engine: Engine) -> None:
+        self.name = "local"
+        self._engine = engine
+
+    def call(self, what: str, argument: Any, timeout_s: float) -> Any:
+        """As `Member.call`; the engine keeps its own limits of time."""
+        return obey(self._engine, what, argument)
+
+
+class Switchboard:
+    """The master's end: introduces workers to the crew, carries calls to them and reports from them."""
+
+    def __init__(self, runner: Any, crew: Crew) -> None:
+        self._runner = runner
+        self._crew = crew
+        self._calls: dict[int, AsyncResult[Any]] = {}
+        self._last_call = 0
+        runner.register_message(HELLO, self._hello, concurrent=True)
+        runner.register_message(ANSWER, self._answer)
+        runner.register_message(REPORT, self._report)
+
+    def ask(self, worker: str, what: str, argument: Any, timeout_s: float) -> Any:
+        """Have a worker do something and wait for its answer. Raises MemberLost."""
+        self._last_call += 1
+        number = self._last_call
+        answer: AsyncResult[Any] = AsyncResult()
+        self._calls[number] = answer
+        try:
+            self._runner.send_message(CALL, {"number": number, "what": what, "argument": argument}, worker)
+            document: Any = answer.get(timeout=timeout_s)
+        except gevent.Timeout:
+            raise MemberLost(f"no answer to {what!r} within {timeout_s:.0f} s") from None
+        finally:
+            del self._calls[number]
+        if "error" in document:
+            raise MemberLost(f"{what}: {document['error']}")
+        return document["value"]
+
+    def _hello(self, environment: Any, msg: Any) -> None:
+        member = RemoteMember(msg.node_id, self)
+        try:
+            member.measure_offset()
+        except MemberLost:
+            return  # it never became a member, so nothing is lost
+        if not self._crew.join(member):
+            self._crew.fault(f"load worker {member.name} came when no more were expected")
+
+    def _answer(self, environment: Any, msg: Any) -> None:
+        waiting = self._calls.get(msg.data["number"])
+        if waiting is not None:
+            waiting.set(msg.data)
+
+    def _report(self, environment: Any, msg: Any) -> None:
+        self._crew.receive(msg.node_id, msg.data)
+
+
+class RemoteMember:
+    """A worker process, on this machine or another."""
+
+    def __init__(self, name: str, switchboard: Switchboard) -> None:
+        self.name = name
+        self.offset_s = 0.0
+        self._switchboard = switchboard
+
+    def measure_offset(self) -> None:
+        """Learn the offset of its clock from the quickest of a few exchanges. Raises MemberLost."""
+        best_s = float("inf")
+        for _ in range(PINGS):
+            before = time.monotonic()
+            theirs = float(self.call("clock", None, HELLO_LIMIT_S))
+            after = time.monotonic()
+            if after - before < best_s:
+                best_s = after - before
+                offset = (before + after) / 2 - theirs
+                # On one machine both read the same clock: what is left then is the exchange itself.
+                self.offset_s = 0.0 if abs(offset) <= best_s else offset
+
+    def call(self, what: str, argument: Any, timeout_s: float) -> Any:
+        """As `Member.call`."""
+        return self._switchboard.ask(self.name, what, argument, timeout_s)
+
+
+class Extension:
+    """The worker's end of a switchboard."""
+
+    def __init__(self, runner: Any, engine: Engine) -> None:
+        self._runner = runner
+        self._engine = engine
+        runner.register_message(CALL, self._call, concurrent=True)
+
+    def say_hello(self) -> None:
+        """Tell the master that calls are welcome."""
+        self._runner.send_message(HELLO)
+
+    def _call(self, environment: Any, msg: Any) -> None:
+        number = msg.data["number"]
+        try:
+            answer = {"number": number, "value": obey(self._engine, msg.data["what"], msg.data["argument"])}
+        except StatefallError as error:
+            answer = {"number": number, "error": str(error)}
+        self._runner.send_message(ANSWER, answer)
+
+
+def reporting(runner: Callable[[], Any]) -> Callable[[Report], None]:
+    """A worker engine's way to tell the master; the runner is made after the engine."""
+    return lambda report: runner().send_message(REPORT, report)

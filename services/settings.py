@@ -45,6 +45,24 @@ class SessionDesign(StrEnum):
     REPLICATED = "replicated"
 
 
+KEEPS_SESSIONS_OUTSIDE: Final = frozenset(
+    {
+        SessionDesign.HANDOFF,
+        SessionDesign.WRITE_THROUGH,
+        SessionDesign.EXTERNAL,
+        SessionDesign.REPLICATED,
+    }
+)
+"""Designs in which a session leaves the process, sealed with the state keys."""
+
+
+class Serialisation(StrEnum):
+    """Values of `STATEFALL_SERIALISATION`: how a session is written before it is sealed."""
+
+    JSON = "json"
+    MSGPACK = "msgpack"
+
+
 def new_boot_id() -> str:
     """A random name for one start of one process: memory that survived has the same boot id."""
     return secrets.token_hex(8)
@@ -59,6 +77,8 @@ class Settings:
     store_url: str = field(repr=False)
     keys: tuple[str, ...] = field(repr=False)
     """The first signs, all verify; tokens and cookies alike."""
+    state_keys: tuple[str, ...] = field(default=(), repr=False)
+    """The first seals sessions that leave the process, all open them."""
     environment: Environment = Environment.PRODUCTION
     state: SessionDesign | None = None
     """None: the twin's own default (`client` or `memory`)."""
@@ -66,15 +86,16 @@ class Settings:
     session_ttl_s: float = 3600.0
     cache_ttl_s: float = 300.0
     """How long a cached profile or dashboard is fresh."""
+    serialisation: Serialisation = Serialisation.JSON
+    store_replicas: int = 0
+    """How many replicas of the store must have a session's write before it is acknowledged."""
     secure_cookies: bool = False
     threads: int = 16
     """Requests served at once; the database pool holds a connection for each."""
     session_connections: int = 32
     """How many sessions of the stateful twin may hold a database connection of their own."""
-    session_connections: int = 32
-    """How many sessions of the stateful twin may hold a database connection of their own."""
-    recommendation_rounds: int = 3
-    """What recommendations cost to compute: rounds over all purchases, some milliseconds each."""
+    recommendation_rounds: int = 1
+    """What recommendations cost to compute: rounds over all purchases, some 5 ms of processor time each."""
     recommendation_ttl_s: float | None = None
     """How long computed recommendations are kept; 0: not at all. None: the twin's own default."""
     login_failures_per_user: int = 10
@@ -89,21 +110,24 @@ class Settings:
 def read_settings(environ: Mapping[str, str] = os.environ) -> Settings:
     """Read the settings. Raises SettingsError naming the variable and how to mend it."""
     environment = _choice(environ, "STATEFALL_ENVIRONMENT", Environment, Environment.PRODUCTION)
-    state = environ.get("STATEFALL_STATE", "")
+    given = environ.get("STATEFALL_STATE", "")
+    state = _choice(environ, "STATEFALL_STATE", SessionDesign, SessionDesign.CLIENT) if given else None
     return Settings(
         pod=environ.get("STATEFALL_POD") or socket.gethostname(),
         database_url=_required(environ, "STATEFALL_DATABASE_URL", "postgresql://user:password@host/shop"),
         store_url=_required(environ, "STATEFALL_STORE_URL", "redis://host:6379/0"),
-        keys=_keys(environ, environment),
+        keys=_keys(environ, environment, "STATEFALL_JWT_KEYS"),
+        state_keys=_state_keys(environ, environment, state),
         environment=environment,
-        state=_choice(environ, "STATEFALL_STATE", SessionDesign, SessionDesign.CLIENT) if state else None,
+        state=state,
         session_ttl_s=_positive(environ, "STATEFALL_SESSION_TTL_S", 3600.0),
         cache_ttl_s=_positive(environ, "STATEFALL_CACHE_TTL_S", 300.0),
+        serialisation=_choice(environ, "STATEFALL_SERIALISATION", Serialisation, Serialisation.JSON),
+        store_replicas=_count(environ, "STATEFALL_STORE_REPLICAS", 0),
         secure_cookies=_switch(environ, "STATEFALL_SECURE_COOKIES", environment is not Environment.LOCAL),
         threads=int(_positive(environ, "STATEFALL_THREADS", 16)),
         session_connections=_count(environ, "STATEFALL_SESSION_CONNECTIONS", 32),
-        session_connections=_count(environ, "STATEFALL_SESSION_CONNECTIONS", 32),
-        recommendation_rounds=_count(environ, "STATEFALL_RECOMMENDATION_ROUNDS", 3, at_least=1),
+        recommendation_rounds=_count(environ, "STATEFALL_RECOMMENDATION_ROUNDS", 1, at_least=1),
         recommendation_ttl_s=_optional_s(environ, "STATEFALL_RECOMMENDATION_TTL_S"),
         login_failures_per_user=_count(environ, "STATEFALL_LOGIN_FAILURES_PER_USER", 10),
         login_failures_per_address=_count(environ, "STATEFALL_LOGIN_FAILURES_PER_ADDRESS", 300),
@@ -119,25 +143,30 @@ def _required(environ: Mapping[str, str], name: str, example: str) -> str:
     return value
 
 
-def _keys(environ: Mapping[str, str], environment: Environment) -> tuple[str, ...]:
-    given = environ.get("STATEFALL_JWT_KEYS", "")
+def _state_keys(
+    environ: Mapping[str, str], environment: Environment, state: SessionDesign | None
+) -> tuple[str, ...]:
+    if state in KEEPS_SESSIONS_OUTSIDE or environ.get("STATEFALL_STATE_KEYS"):
+        return _keys(environ, environment, "STATEFALL_STATE_KEYS")
+    return ()
+
+
+def _keys(environ: Mapping[str, str], environment: Environment, name: str) -> tuple[str, ...]:
+    given = environ.get(name, "")
     keys = tuple(key.strip() for key in given.split(",") if key.strip())
     if not keys and environment is Environment.LOCAL:
         return (LOCAL_KEY,)
     if not keys:
         raise SettingsError(
-            "STATEFALL_JWT_KEYS is not set (comma separated, each of at least"
-            f" {MIN_KEY_BYTES} bytes; STATEFALL_ENVIRONMENT=local does without)"
+            f"{name} is not set (comma separated, each of at least {MIN_KEY_BYTES} bytes;"
+            " STATEFALL_ENVIRONMENT=local does without)"
         )
     if environment is not Environment.LOCAL and LOCAL_KEY in keys:
-        raise SettingsError(
-            "STATEFALL_JWT_KEYS holds the key of the local environment: make keys of your own"
-        )
+        raise SettingsError(f"{name} holds the key of the local environment: make keys of your own")
     short = [number for number, key in enumerate(keys, 1) if len(key.encode()) < MIN_KEY_BYTES]
     if short:
         raise SettingsError(
-            f"STATEFALL_JWT_KEYS: key {short[0]} is shorter than {MIN_KEY_BYTES} bytes"
-            " (for example `openssl rand -hex 32`)"
+            f"{name}: key {short[0]} is shorter than {MIN_KEY_BYTES} bytes (for example `openssl rand -hex 32`)"
         )
     return keys
 

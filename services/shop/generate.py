@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 
 from services.shop.passwords import hash_with_salt
 
-GENERATOR_VERSION: Final = 1
+GENERATOR_VERSION: Final = 2
 """Raise it whenever the rows of some parameters change, so that prepared data is made anew."""
 PASSWORD: Final = "shopper"  # noqa: S105 - the password of every generated user, said openly
 PASSWORD_POOL: Final = 16
@@ -26,6 +26,8 @@ PASSWORD_POOL: Final = 16
 ZIPF_EXPONENT: Final = 0.9
 PURCHASES_PER_USER: Final = 5
 """Mean; how many a user made follows a geometric distribution."""
+LOYALTY: Final = 0.6
+"""Share of a user's purchases that are of the user's favourite kind: what recommendations can find."""
 EPOCH: Final = datetime(2025, 1, 1, tzinfo=UTC)
 
 
@@ -59,9 +61,14 @@ class Parameters:
 
 def zipf_ranks(uniform: Doubles, size: int, exponent: float = ZIPF_EXPONENT) -> NDArray[np.int64]:
     """Ranks 1..size by a Zipf law, one for each uniform double, by inversion of the distribution."""
-    cumulative = np.cumsum(np.arange(1, size + 1, dtype=np.float64) ** -exponent)
-    ranks = np.searchsorted(cumulative, uniform * cumulative[-1], side="right") + 1
-    bounded: NDArray[np.int64] = np.minimum(ranks, size)
+    return zipf_positions(uniform, np.arange(1, size + 1, dtype=np.float64), exponent) + 1
+
+
+def zipf_positions(uniform: Doubles, ranks: Doubles, exponent: float = ZIPF_EXPONENT) -> NDArray[np.int64]:
+    """Positions in `ranks`, each as likely as its rank by a Zipf law, one for each uniform double."""
+    cumulative = np.cumsum(ranks**-exponent)
+    positions = np.searchsorted(cumulative, uniform * cumulative[-1], side="right")
+    bounded: NDArray[np.int64] = np.minimum(positions, len(ranks) - 1)
     return bounded
 
 
@@ -106,16 +113,34 @@ def users(parameters: Parameters) -> Iterator[Row]:
 
 
 def purchases(parameters: Parameters) -> Iterator[Row]:
-    """Rows of `purchases`, ordered by user, products by Zipf popularity."""
+    """Rows of `purchases`, ordered by user, products by Zipf popularity.
+
+    A user has a favourite kind, drawn as likely as purchases of that kind are: so the kinds of single
+    users differ, and the popularity of products is the same law as without them.
+    """
     random = _uniform(parameters, 3)
     keep = 1 - 1 / (PURCHASES_PER_USER + 1)
     counts = np.floor(np.log1p(-random.random(parameters.users)) / np.log(keep)).astype(np.int64)
     buyers = np.repeat(np.arange(1, parameters.users + 1), counts)
     bought = zipf_ranks(random.random(len(buyers)), parameters.products)
+    favourites = zipf_ranks(random.random(parameters.users), parameters.products) % len(_NOUNS)
+    loyal = random.random(len(buyers)) < LOYALTY
+    uniform = random.random(len(buyers))
+    for kind in range(len(_NOUNS)):
+        chosen = loyal & (favourites[buyers - 1] == kind)
+        bought[chosen] = _of_kind(kind, uniform[chosen], parameters.products)
     quantities = 1 + np.floor(random.random(len(buyers)) ** 3 * 5).astype(np.int64)
     minutes = np.floor(random.random(len(buyers)) * 525_600).astype("timedelta64[m]")
     times = np.datetime_as_string(np.datetime64("2025-01-01T00:00") + minutes, timezone="UTC")
     return zip(buyers.tolist(), bought.tolist(), quantities.tolist(), times.tolist(), strict=True)
+
+
+def _of_kind(kind: int, uniform: Doubles, size: int) -> NDArray[np.int64]:
+    """Ranks 1..size of one kind of product, by the same law among themselves."""
+    if not len(uniform):
+        return np.empty(0, dtype=np.int64)
+    ranks = np.arange(kind or len(_NOUNS), size + 1, len(_NOUNS), dtype=np.int64)
+    return ranks[zipf_positions(uniform, ranks.astype(np.float64))]
 
 
 def _uniform(parameters: Parameters, table: int) -> np.random.Generator:

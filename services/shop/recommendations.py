@@ -5,7 +5,8 @@ matrix of users by products, which is the number of users who bought both over t
 product of how many bought each (Sarwar, Karypis, Konstan, Riedl: Item-based collaborative filtering
 recommendation algorithms, WWW 2001). A user's score of a product is its likeness to what the user
 bought. Further rounds walk on from the products found so far and back to the user's own with a fixed
-share, as ItemRank does (Gori, Pucci: ItemRank, IJCAI 2007); each costs as much as the first.
+share, as ItemRank does (Gori, Pucci: ItemRank, IJCAI 2007): they reach products that only a third
+one links, lean more and more towards what everybody buys, and each costs as much as the first.
 
 Everything is a pure function of its arguments and adds in a fixed order, so that two replicas, and
 two twins, answer alike to the last bit.

@@ -51,7 +51,8 @@ def test_a_changed_favourite_is_heeded_at_once(make_replica: MakeReplica) -> Non
         shopper = logged_in(make_replica(twin, recommendation_ttl_s=1000.0), 84)
         plain = shopper.get(contract.RECOMMENDATIONS)["items"]
         assert shopper.get(contract.RECOMMENDATIONS)["cached"] is True
-        shopper.prefer(favourite="mirror")
+        last_of_all = plain[-1]["name"].split()[1]
+        shopper.prefer(favourite=last_of_all)
         fond = shopper.get(contract.RECOMMENDATIONS)
         assert fond["cached"] is False
         assert fond["items"] != plain

@@ -27,16 +27,17 @@ IN_MEMORY: Final = frozenset(
 IN_STORE: Final = frozenset({StateDesign.HANDOFF, StateDesign.WRITE_THROUGH, StateDesign.EXTERNAL})
 
 STORE_OUTAGE: Final = "store-outage"
-ROLL: Final = "roll"
 CAUSE_OF_FAULT: Final[Mapping[str, Cause]] = {
     "kill": Cause.POD_KILLED,
     "delete": Cause.POD_DELETED,
     "delete-now": Cause.POD_DELETED,
     "scale-in": Cause.SCALED_IN,
-    ROLL: Cause.ROLLED_OUT,
+    "roll": Cause.ROLLED_OUT,
     "evict": Cause.EVICTED,
     "drain": Cause.DRAINED,
 }
+PICKS_VICTIMS: Final = frozenset({"scale-in", "roll", "drain"})
+"""Faults that say how many or from where, and leave it to the cluster which pods go."""
 
 
 def attribute(loss: Loss, timeline: CellTimeline, state: StateDesign) -> Cause:
@@ -73,8 +74,7 @@ def _end_of_home(loss: Loss, timeline: CellTimeline) -> Cause | None:
         if _hit(fault, home, since_s, loss.at_s):
             return CAUSE_OF_FAULT[fault.kind]
     if home.terminating_s is not None and home.terminating_s <= loss.at_s:
-        rolling = any(f.kind == ROLL and _acted(f, home.terminating_s) for f in timeline.faults)
-        return Cause.ROLLED_OUT if rolling else Cause.POD_DELETED
+        return _told_to_go(home.terminating_s, timeline)
     if _exited(home, container, since_s, loss.at_s) or _came_back_as_another(loss):
         return Cause.POD_CRASHED
     return None
@@ -99,8 +99,17 @@ def _hit(fault: FaultLife, home: PodLife, since_s: float, until_s: float) -> boo
     return home.name in fault.victims and since_s <= fault.act_s <= until_s
 
 
-def _acted(fault: FaultLife, at_s: float) -> bool:
-    return fault.act_s is not None and fault.act_s <= at_s
+def _told_to_go(at_s: float, timeline: CellTimeline) -> Cause:
+    """Why a pod that is on no fault's list began to terminate: the last fault that picks its own victims.
+
+    Its list is known only once its effect is complete; a loss can come before.
+    """
+    picking = [
+        fault
+        for fault in timeline.faults
+        if fault.kind in PICKS_VICTIMS and fault.act_s is not None and fault.act_s <= at_s
+    ]
+    return CAUSE_OF_FAULT[picking[-1].kind] if picking else Cause.POD_DELETED
 
 
 def _exited(home: PodLife, container: Container | None, since_s: float, until_s: float) -> bool:

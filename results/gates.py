@@ -52,7 +52,8 @@ def judge_gate(rule: GateRule, found: Findings) -> Gate:
 
 
 def _gate(rule: GateRule, passed: bool | None, measured: float | None, note: str) -> Gate:
-    return Gate(rule.name, passed, applies=True, measured=measured, limit=rule.limit, note=note)
+    value = None if measured is None else float(measured)
+    return Gate(rule.name, passed, applies=True, measured=value, limit=rule.limit, note=note)
 
 
 def _without(rule: GateRule, note: str) -> Gate:

@@ -111,8 +111,10 @@ def _replicas_hit(faults: Sequence[FaultLife], timeline: CellTimeline) -> int:
     mark_s = timeline.marks[0].at_s
     hit: set[str] = set()
     for fault in faults:
-        if fault.kind in HARMLESS:
+        if fault.kind in HARMLESS or fault.act_s is None:
             continue
+        if not fault.victims:  # the cluster picks them, and its choice was not seen to the end
+            hit |= {f"{fault.fault}/{i}" for i in range(fault.count)}
         for name in fault.victims:
             pod = timeline.pod(name)
             if pod is None or pod.span.start_s is None or pod.span.start_s <= mark_s:

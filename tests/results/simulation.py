@@ -267,7 +267,7 @@ class Cell:
             user_id=session.user_id,
             verdict=verdict.value,
             evidence=evidence,
-            phase=self._phase,
+            phase=phase_at(at_s),
             home={"pod": session.home.name, "boot": session.boot, "since_s": session.since_s + self.begin_s},
             answered_by=[{"pod": replica.name, "boot": replica.boot} for replica in answered_by],
             acknowledged_version=session.version,
@@ -278,10 +278,11 @@ class Cell:
         """Balance one request; returns the replica that answered, or None for a failed request."""
         replica = self._pick(session)
         counts = self._phases[self._phase]
+        answered = replica is not None and replica.alive
         for books in (counts, self._tick):
             books["scheduled"] += 1
-            books["completed" if replica.alive else "failed"] += 1
-        if not replica.alive:
+            books["completed" if answered else "failed"] += 1
+        if replica is None or not replica.alive:
             return None
         replica.operations += 1
         slow = 4.0 if at_s - FAULT_AT_S < 2.0 and at_s > FAULT_AT_S else 1.0
@@ -291,10 +292,13 @@ class Cell:
         histogram.record_value(round(time_ms * 1000))
         return replica
 
-    def _pick(self, session: Session | None) -> Replica:
+    def _pick(self, session: Session | None) -> Replica | None:
+        """A replica that the balancer knows; None (it refuses) when it knows none."""
         if session is not None and self.plan.balancer is Balancer.STICKY and session.home.routed:
             return session.home
         routed = [replica for replica in self._replicas if replica.routed]
+        if not routed:
+            return None
         self._turn += 1
         if self.plan.balancer is Balancer.PLAIN:  # several clients share the turn, so it looks drawn
             return self._random.choice(routed)
@@ -420,6 +424,16 @@ class Cell:
             verdict=Verdict.KEPT if session.ended_s is None else Verdict.LOST,
             acknowledged_version=session.version,
         )
+
+
+def phase_at(at_s: float) -> str:
+    """The phase of a moment of the load."""
+    ends_s = 0.0
+    for name, length_s in PHASES:
+        ends_s += length_s
+        if at_s < ends_s:
+            return name
+    return "audit"
 
 
 def cell_plan(name: str, service: Service, balancer: Balancer, **more: Any) -> CellPlan:

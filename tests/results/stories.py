@@ -1,0 +1,146 @@
+"""Small hand-made timelines, for tests that need one particular history."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from foundation.clock import Instant
+from foundation.events import Event, Kind, event
+from foundation.terms import Balancer, Service, StateDesign
+from foundation.verdicts import Verdict
+from results.plan import CellPlan
+from results.reading import read_timeline
+from results.timeline import CellTimeline
+
+CELL = "c1"
+
+
+class Story:
+    """Events of one cell; times are seconds since the start of its load, which is second 100."""
+
+    def __init__(self) -> None:
+        self.events: list[Event] = []
+        self.add(Kind.PHASE, 0.0, phase="warmup")
+
+    def add(self, kind: Kind, at_s: float, **fields: Any) -> Story:
+        """Any event."""
+        self.events.append(event(kind, Instant(100.0 + at_s, 1e9 + at_s), cell=CELL, **fields))
+        return self
+
+    def pod(self, name: str, transition: str, at_s: float, **fields: Any) -> Story:
+        """A transition of a pod."""
+        return self.add(Kind.POD, at_s, pod=name, uid=f"u-{name}", transition=transition, **fields)
+
+    def pods(self, *names: str) -> Story:
+        """Pods that start and are ready before the load begins, with the boot `<name>1`."""
+        for name in names:
+            self.pod(name, "created", -5.0).pod(name, "container_started", -4.9, container_id=f"{name}-0")
+            self.pod(name, "ready", -4.0)
+            self.figures(name, f"{name}1", 1.0)
+        return self
+
+    def figures(
+        self, pod: str, boot: str, at_s: float, *, active: int = 0, lost: int = 0, **more: Any
+    ) -> Story:
+        """A scrape."""
+        return self.add(
+            Kind.POD_METRICS,
+            at_s,
+            pod=pod,
+            boot=boot,
+            sessions_active=active,
+            sessions_created=active,
+            sessions_lost={"elsewhere": lost} if lost else {},
+            **more,
+        )
+
+    def fault(
+        self,
+        kind: str,
+        *victims: str,
+        act_s: float = 10.0,
+        observed_s: float | None = 10.5,
+        recovered_s: float | None = 12.0,
+        fault: str = "f1",
+        count: int | None = None,
+        told: bool = True,
+    ) -> Story:
+        """A fault from intent to recovery; `told` is false when the cluster picks the victims."""
+        hit = [{"pod": name, "uid": f"u-{name}", "container_id": f"{name}-0"} for name in victims]
+        self.add(
+            Kind.FAULT_INTENT,
+            act_s - 0.01,
+            fault=fault,
+            fault_kind=kind,
+            victims=hit if told else [],
+            planned_at_s=0.0,
+            count=len(hit) if count is None else count,
+        )
+        self.add(Kind.FAULT_ACT, act_s, fault=fault)
+        if observed_s is not None:
+            self.add(Kind.FAULT_OBSERVED, observed_s, fault=fault, effect="seen", victims=hit)
+        if recovered_s is not None:
+            self.add(Kind.FAULT_RECOVERED, recovered_s, fault=fault, ready_replicas=3)
+        return self
+
+    def mark(self, live: int, at_s: float = 9.99, **by_boot: int) -> Story:
+        """The ledger at a fault."""
+        return self.add(Kind.MARK, at_s, fault="f1", live_sessions=live, by_boot=by_boot)
+
+    def loss(
+        self,
+        home: str,
+        boot: str,
+        at_s: float,
+        *answered_by: tuple[str, str],
+        session: str = "1.1",
+        verdict: Verdict = Verdict.LOST,
+        evidence: str = "answered 401 session_lost, 2 times",
+        since_s: float = 1.0,
+        phase: str = "fault",
+    ) -> Story:
+        """A finding of the ledger."""
+        return self.add(
+            Kind.SESSION_LOST,
+            at_s,
+            session=session,
+            shopper=1,
+            user_id=1,
+            verdict=verdict.value,
+            evidence=evidence,
+            phase=phase,
+            home={"pod": home, "boot": boot, "since_s": 100.0 + since_s},
+            answered_by=[{"pod": pod, "boot": name} for pod, name in answered_by],
+            acknowledged_version=3,
+            seen_version=None,
+        )
+
+    def tick(self, at_s: float, *, failed: int = 0, completed: int = 50) -> Story:
+        """One second of the load."""
+        return self.add(
+            Kind.TICK,
+            at_s,
+            phase="fault",
+            interval_s=1.0,
+            scheduled=completed + failed,
+            completed=completed,
+            failed=failed,
+            dropped=0,
+            in_flight=0,
+            live_sessions=10,
+            lost_so_far=0,
+            service_ms={"p50": 1.0, "p90": 2.0, "p99": 3.0, "max": 4.0} if completed else None,
+        )
+
+    def timeline(self) -> CellTimeline:
+        """The story as read."""
+        return read_timeline(CELL, self.events)
+
+
+def plan(
+    state: StateDesign = StateDesign.MEMORY, balancer: Balancer = Balancer.STICKY, **more: Any
+) -> CellPlan:
+    """A cell of three replicas."""
+    service = Service.STATELESS if state is StateDesign.CLIENT else Service.STATEFUL
+    fields: dict[str, Any] = {"replicas": 3, "after_fault_s": 13.0} | more
+    return CellPlan(name=CELL, service=service, state=state, balancer=balancer, **fields)

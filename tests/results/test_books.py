@@ -1,0 +1,194 @@
+"""Each book holds on a sound record, and says what is wrong, or what a difference is made of, when not."""
+
+from dataclasses import replace
+
+import pytest
+
+from foundation.terms import Balancer, StateDesign
+from foundation.verdicts import LoadResult, RequestCounts, SessionRecord, Verdict
+from results.books import books
+from results.model import Book
+from tests.results.stories import Story, plan
+
+
+def session(name: str, verdict: Verdict = Verdict.KEPT, *, live: bool = True) -> SessionRecord:
+    return SessionRecord(
+        session=name,
+        user_id=1,
+        started_monotonic_s=101.0,
+        ended_monotonic_s=112.0 if verdict is Verdict.LOST else None,
+        pod="a",
+        boot="a1",
+        live_at_mark=live,
+        verdict=verdict,
+        acknowledged_version=0,
+    )
+
+
+def load(
+    *sessions: SessionRecord,
+    told: dict[str, dict[str, int]] | None = None,
+    failed: int = 0,
+    operations: int = 10,
+) -> LoadResult:
+    counts = RequestCounts(scheduled=failed, failed=failed)
+    return LoadResult(counts, {"fault": counts}, operations, tuple(sessions), told or {}, {}, ())
+
+
+def book(name: str, story: Story, result: LoadResult, **of_plan: object) -> Book:
+    found = {b.name: b for b in books(plan(**of_plan), story.timeline(), result)}
+    return found[name]
+
+
+def names(story: Story, result: LoadResult, **of_plan: object) -> set[str]:
+    return {b.name for b in books(plan(**of_plan), story.timeline(), result)}
+
+
+def killed() -> Story:
+    story = Story().pods("a", "b").figures("a", "a1", 9.9, active=2).mark(2, a=2).fault("kill", "a")
+    return story.pod("a", "container_exited", 10.2).pod("a", "container_started", 11.0)
+
+
+# -- requests ---------------------------------------------------------------------------------------
+
+
+def test_requests_that_vanish_are_found() -> None:
+    result = replace(load(), requests=RequestCounts(scheduled=10, completed=7, failed=1, in_flight=1))
+    found = book("requests", Story(), result)
+    assert (found.holds, found.left, found.right) == (False, 10, 9)
+
+
+def test_a_phase_that_does_not_add_up_is_named_by_its_count() -> None:
+    whole, part = RequestCounts(5, 4, 1), RequestCounts(5, 5, 0)
+    result = replace(load(), requests=whole, requests_by_phase={"fault": part})
+    found = book("requests_by_phase", Story(), result)
+    assert not found.holds
+    assert "completed 4 against 5" in found.note
+    assert "failed 1 against 0" in found.note
+
+
+def test_a_completed_request_without_a_latency_is_found() -> None:
+    whole = RequestCounts(scheduled=1, completed=1)
+    result = replace(load(), requests=whole, requests_by_phase={"fault": whole})
+    assert not book("latencies", Story(), result).holds
+
+
+# -- sessions ---------------------------------------------------------------------------------------
+
+
+def test_a_session_without_a_verdict_is_found() -> None:
+    assert not book("sessions_at_fault", Story().mark(2, a=2), load(session("1.1"))).holds
+    assert book("sessions_at_fault", Story().mark(1, a=1), load(session("1.1"))).holds
+
+
+def test_homes_that_do_not_add_up_are_found() -> None:
+    assert not book("sessions_by_replica", Story().mark(2, a=1), load()).holds
+
+
+def test_a_loss_that_was_never_reported_is_named() -> None:
+    found = book("losses", Story(), load(session("7.3", Verdict.LOST)))
+    assert not found.holds
+    assert "7.3" in found.note
+
+
+def test_a_report_without_a_lost_session_is_named() -> None:
+    found = book("losses", Story().pods("a").loss("a", "a1", 5.0, session="7.3"), load(session("7.3")))
+    assert not found.holds
+    assert "7.3" in found.note
+
+
+# -- the services' own count ------------------------------------------------------------------------
+
+
+def test_services_and_ledger_agree() -> None:
+    story = Story().pods("a").figures("a", "a1", 9.0, lost=2)
+    assert book("told_lost", story, load(told={"a/a1": {"session_lost": 1, "session_expired": 1}})).holds
+
+
+def test_a_replica_that_told_more_than_it_counted_breaks_the_book() -> None:
+    found = book("told_lost", Story().pods("a"), load(told={"a/a1": {"session_lost": 2}}))
+    assert not found.holds
+    assert "2 more told by a/a1 than it counted" in found.note
+
+
+def test_a_count_that_died_with_its_process_is_named_and_lawful() -> None:
+    story = killed()
+    found = book("told_lost", story, load(told={"a/a1": {"session_lost": 2}}))
+    assert found.holds
+    assert "gone with its process" in found.note
+
+
+def test_the_restarted_process_cannot_hide_behind_the_dead_one() -> None:
+    story = killed().figures("a", "a2", 12.0)
+    found = book("told_lost", story, load(told={"a/a2": {"session_lost": 2}}))
+    assert not found.holds
+
+
+def test_answers_that_never_arrived_are_lawful_as_far_as_requests_failed() -> None:
+    story = Story().pods("a").figures("a", "a1", 9.0, lost=3)
+    assert book("told_lost", story, load(failed=3)).holds
+    short = book("told_lost", story, load(failed=2))
+    assert not short.holds
+    assert "only 2 requests went unanswered" in short.note
+
+
+# -- operations -------------------------------------------------------------------------------------
+
+
+def test_every_operation_sent_was_counted_once() -> None:
+    story = Story().figures("a", "a1", 9.0, operations=10, operations_repeated=0)
+    assert book("operations", story, load(operations=10)).holds
+
+
+def test_operations_counted_but_never_sent_break_the_book() -> None:
+    story = Story().figures("a", "a1", 9.0, operations=12, operations_repeated=0)
+    assert not book("operations", story, load(operations=10)).holds
+
+
+def test_operations_that_were_not_counted_need_failed_requests() -> None:
+    story = Story().figures("a", "a1", 9.0, operations=8, operations_repeated=0)
+    assert not book("operations", story, load(operations=10, failed=1)).holds
+    assert book("operations", story, load(operations=10, failed=2)).holds
+
+
+def test_repeated_operations_are_said() -> None:
+    story = Story().figures("a", "a1", 9.0, operations=10, operations_repeated=3)
+    assert "3 arrived more than once" in book("operations", story, load(operations=10)).note
+
+
+def test_without_the_services_count_there_is_no_such_book() -> None:
+    assert "operations" not in names(Story().pods("a"), load())
+
+
+# -- what the victims held --------------------------------------------------------------------------
+
+
+def test_what_the_victim_counted_is_what_was_lost() -> None:
+    story = killed().loss("a", "a1", 12.0, session="1.1").loss("a", "a1", 12.0, session="2.1")
+    lost = (session("1.1", Verdict.LOST), session("2.1", Verdict.LOST))
+    assert book("victims_held", story, load(*lost)).holds
+    assert not book("victims_held", story, load(lost[0])).holds
+
+
+@pytest.mark.parametrize(
+    "of_plan",
+    [{"balancer": Balancer.PLAIN}, {"state": StateDesign.EXTERNAL}, {"state": StateDesign.CLIENT}],
+)
+def test_where_a_victim_holds_other_than_the_live_sessions_nothing_is_compared(
+    of_plan: dict[str, object],
+) -> None:
+    assert "victims_held" not in names(killed(), load(), **of_plan)
+
+
+def test_after_earlier_losses_nothing_is_compared() -> None:
+    assert "victims_held" not in names(killed().loss("b", "b1", 5.0), load())
+
+
+def test_the_last_count_before_the_act_is_taken() -> None:
+    story = killed().figures("a", "a1", 10.4, active=99)
+    assert book("victims_held", story, load()).left == 2
+
+
+def test_a_graceful_handoff_loses_nothing_that_could_be_compared() -> None:
+    story = Story().pods("a", "b").figures("a", "a1", 9.9, active=2).mark(2, a=2).fault("delete", "a")
+    assert "victims_held" not in names(story, load(), state=StateDesign.HANDOFF)

@@ -1,0 +1,126 @@
+"""The gates: met, not met, undecided, and not applicable are four different things."""
+
+import pytest
+
+from results.gates import Findings, judge_gate
+from results.model import Book, Cause, Gate, GateName, PhaseSessions, Prediction, SessionCounts
+from results.plan import GateRule
+
+G = GateName
+
+
+def findings(**given: object) -> Findings:
+    usual: dict[str, object] = {
+        "sessions": SessionCounts(at_fault=90, kept=60, lost=30),
+        "by_phase": {
+            "warmup": PhaseSessions(started=90),
+            "fault": PhaseSessions(started=20, lost=30, causes={Cause.POD_KILLED: 30}),
+        },
+        "undecided": 0,
+        "predicted": Prediction(17, 30.0, 46),
+        "books": (),
+    }
+    return Findings(**{**usual, **given})  # type: ignore[arg-type]
+
+
+def gate(name: GateName, limit: float | None = None, **given: object) -> Gate:
+    return judge_gate(GateRule(name, limit), findings(**given))
+
+
+@pytest.mark.parametrize(("limit", "passed"), [(30, True), (31, True), (29, False), (0, False)])
+def test_lost_at_most(limit: float, passed: bool) -> None:
+    found = gate(G.LOST_AT_MOST, limit)
+    assert (found.passed, found.measured) == (passed, 30)
+
+
+def test_lost_at_most_counts_losses_of_every_phase() -> None:
+    early = {"warmup": PhaseSessions(started=90, lost=1), "fault": PhaseSessions()}
+    assert gate(G.LOST_AT_MOST, 0, by_phase=early).passed is False
+
+
+def test_lost_at_most_is_undecided_when_undecided_sessions_could_break_it() -> None:
+    assert gate(G.LOST_AT_MOST, 30, undecided=1).passed is None
+    assert gate(G.LOST_AT_MOST, 31, undecided=1).passed is True
+    assert gate(G.LOST_AT_MOST, 29, undecided=1).passed is False
+
+
+@pytest.mark.parametrize(("low", "high", "passed"), [(30, 30, True), (31, 40, False), (0, 29, False)])
+def test_lost_within_prediction(low: int, high: int, passed: bool) -> None:
+    assert gate(G.LOST_WITHIN_PREDICTION, predicted=Prediction(low, 30.0, high)).passed is passed
+
+
+@pytest.mark.parametrize(
+    ("lost", "undecided", "passed"),
+    [
+        (17, 0, True),
+        (16, 1, None),
+        (16, 0, False),
+        (46, 1, None),
+        (47, 0, False),
+        (10, 3, False),
+        (0, 90, None),
+    ],
+)
+def test_undecided_sessions_widen_what_was_lost(lost: int, undecided: int, passed: bool | None) -> None:
+    sessions = SessionCounts(at_fault=90, lost=lost, indeterminate=undecided, kept=90 - lost - undecided)
+    assert gate(G.LOST_WITHIN_PREDICTION, sessions=sessions).passed is passed
+
+
+def test_without_a_closed_form_the_gate_does_not_apply() -> None:
+    found = gate(G.LOST_WITHIN_PREDICTION, predicted=Prediction())
+    assert (found.applies, found.passed) == (False, None)
+
+
+@pytest.mark.parametrize(("limit", "passed"), [(0.9, True), (0.91, False)])
+def test_the_share_lost_before_the_fault(limit: float, passed: bool) -> None:
+    phases = {
+        "warmup": PhaseSessions(started=60, lost=50),
+        "baseline": PhaseSessions(started=40, lost=40),
+        "fault": PhaseSessions(started=500, lost=0),
+    }
+    found = gate(G.LOST_BEFORE_FAULT_AT_LEAST_SHARE, limit, by_phase=phases)
+    assert (found.passed, found.measured) == (passed, 0.9)
+
+
+def test_without_any_session_the_share_is_undecided() -> None:
+    assert gate(G.LOST_BEFORE_FAULT_AT_LEAST_SHARE, 0.9, by_phase={}).passed is None
+
+
+@pytest.mark.parametrize(("limit", "passed"), [(90, True), (91, False)])
+def test_live_sessions_at_the_fault(limit: float, passed: bool) -> None:
+    assert gate(G.LIVE_AT_FAULT_AT_LEAST, limit).passed is passed
+
+
+def test_an_unexplained_loss_fails() -> None:
+    phases = {"fault": PhaseSessions(lost=2, causes={Cause.UNEXPLAINED: 1, Cause.POD_KILLED: 1})}
+    assert gate(G.NO_UNEXPLAINED_LOSS).passed is True
+    assert gate(G.NO_UNEXPLAINED_LOSS, by_phase=phases).passed is False
+
+
+@pytest.mark.parametrize("wrong", ["rolled_back", "duplicated", "foreign"])
+def test_wrong_state_fails(wrong: str) -> None:
+    assert gate(G.NO_WRONG_STATE).passed is True
+    assert gate(G.NO_WRONG_STATE, by_phase={"fault": PhaseSessions(**{wrong: 1})}).passed is False
+    assert gate(G.NO_WRONG_STATE, by_phase={"fault": PhaseSessions(misrouted=1)}).passed is True
+
+
+def test_books_that_do_not_hold_are_named() -> None:
+    off = Book("told_lost", False, 1, 2, "")
+    found = gate(G.BOOKS_BALANCE, books=(Book("requests", True, 1, 1, ""), off))
+    assert (found.passed, found.measured) == (False, 1)
+    assert "told_lost" in found.note
+
+
+@pytest.mark.parametrize(
+    ("held", "lost", "undecided", "passed"),
+    [(30, 30, 0, True), (31, 30, 0, False), (31, 30, 1, None), (29, 30, 5, False)],
+)
+def test_what_the_victims_held(held: int, lost: int, undecided: int, passed: bool | None) -> None:
+    sessions = SessionCounts(at_fault=90, lost=lost, indeterminate=undecided)
+    book = Book("victims_held", held == lost, held, lost, "")
+    assert gate(G.VICTIM_HELD_EQUALS_LOST, sessions=sessions, books=(book,)).passed is passed
+
+
+def test_where_the_victims_cannot_be_compared_the_gate_does_not_apply() -> None:
+    found = gate(G.VICTIM_HELD_EQUALS_LOST)
+    assert (found.applies, found.passed) == (False, None)

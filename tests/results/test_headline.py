@@ -1,0 +1,98 @@
+"""The sentences that open a report: true to the figures, also at their edges."""
+
+from dataclasses import replace
+
+import pytest
+
+from foundation.terms import Balancer, Service, StateDesign
+from results.headline import headline, sentences, story
+from results.judge import judge_run
+from results.model import Cell, Summary
+from results.words import share
+from tests.results.simulation import cell_plan, default_plan, simulate
+
+
+def summary(**more: object) -> Summary:
+    run = simulate(**more)  # type: ignore[arg-type]
+    return judge_run(run.plan, run.events, run.loads)
+
+
+def only(found: Summary, cell: Cell) -> Summary:
+    return replace(found, cells=(cell,))
+
+
+def test_the_default_run_is_told_in_four_sentences() -> None:
+    told = sentences(summary())
+    assert told[0] == "One of three replicas was killed (SIGKILL) under load."
+    assert told[1] == "The stateless service lost none of its 198 sessions."
+    assert told[2] == "The stateful one (memory) with sticky routing lost 33 of 99 sessions (33%)."
+    assert told[3].startswith("The stateful one (memory) behind plain balancing had lost 83% of its sessions")
+
+
+def test_the_figures_are_those_of_the_summary() -> None:
+    found = summary(seed=7)
+    sticky = next(c for c in found.cells if c.name == "c1-stateful-memory-sticky")
+    assert f"lost {sticky.sessions.lost} of {sticky.sessions.at_fault} sessions" in headline(found)
+
+
+def test_no_cell_no_claim() -> None:
+    assert sentences(replace(summary(), cells=())) == (
+        "No cell of the experiment ran, so nothing was measured.",
+    )
+
+
+def test_a_run_without_a_fault_says_so() -> None:
+    plan = replace(
+        default_plan(), cells=(cell_plan("c1-x", Service.STATEFUL, Balancer.STICKY, faults=(), gates=()),)
+    )
+    assert sentences(summary(plan=plan, kill=0))[0] == "No fault was brought upon the services."
+
+
+def test_a_cell_that_ended_early_is_not_said_to_have_lost_nothing() -> None:
+    run = simulate()
+    found = judge_run(run.plan, run.events, {}, partial="interrupted")
+    assert "lost none" not in headline(found)
+    assert "ended before its books were closed" in headline(found)
+
+
+def test_many_arms_are_grouped() -> None:
+    found = summary()
+    cell = found.cells[0]
+    states = list(StateDesign)[1:]
+    cells = tuple(
+        replace(cell, name=f"c{i}", state=state, balancer=balancer)
+        for i, (state, balancer) in enumerate((s, b) for s in states for b in Balancer)
+    )
+    told = sentences(replace(found, cells=cells))
+    assert len(told) <= 4
+
+
+def test_several_victims_are_counted() -> None:
+    plan = replace(default_plan(), cells=(cell_plan("c1-x", Service.STATEFUL, Balancer.STICKY, gates=()),))
+    assert (
+        sentences(summary(plan=plan, kill=2))[0] == "Two of three replicas were killed (SIGKILL) under load."
+    )
+
+
+def test_a_cell_s_story_names_where_sessions_live_and_why_they_were_lost() -> None:
+    found = summary()
+    plain = next(c for c in found.cells if c.name == "c3-stateful-memory-plain")
+    told = story(plain)
+    assert "one replica's memory only" in told
+    assert "Lost before the fault: another replica answered while its own was alive (" in told
+    assert f"({plain.lost_before_fault:,})" in told
+
+
+@pytest.mark.parametrize(
+    ("part", "whole", "words"),
+    [
+        (0, 0, "0%"),
+        (0, 9, "0%"),
+        (1, 1000, "under 1%"),
+        (999, 1000, "over 99%"),
+        (9, 9, "100%"),
+        (1, 3, "33%"),
+    ],
+)
+def test_a_share_is_never_rounded_to_nothing_or_to_all(part: int, whole: int, words: str) -> None:
+    assert share(part, whole) == words

@@ -1,0 +1,174 @@
+"""The closed forms, checked against exact arithmetic and against the simulation."""
+
+from dataclasses import replace
+from fractions import Fraction
+from math import comb
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from foundation.terms import Balancer, Service, StateDesign
+from results.judge import judge_run
+from results.model import Prediction
+from results.predict import COVERAGE, binomial_interval, predict
+from tests.results.simulation import cell_plan, default_plan, simulate
+from tests.results.stories import Story, plan
+
+D, B = StateDesign, Balancer
+
+
+def three_pods(sessions: int = 90) -> Story:
+    return Story().pods("a", "b", "c").mark(sessions, a=30, b=30, c=30)
+
+
+def predicted(story: Story, state: StateDesign, balancer: Balancer = B.STICKY, **more: object) -> Prediction:
+    return predict(plan(state, balancer, **more), story.timeline()).lost
+
+
+NOTHING = Prediction(0, 0.0, 0)
+UNKNOWN = Prediction()
+ALL = Prediction(90, 90.0, 90)
+
+
+# -- the interval -----------------------------------------------------------------------------------
+
+
+@settings(deadline=None, max_examples=60)
+@given(trials=st.integers(1, 150), numerator=st.integers(1, 9))
+def test_the_interval_is_central_and_no_wider_than_needed(trials: int, numerator: int) -> None:
+    share = Fraction(numerator, 10)
+    low, high = binomial_interval(trials, float(share))
+    terms = [comb(trials, k) * share**k * (1 - share) ** (trials - k) for k in range(trials + 1)]
+    tail = Fraction(1 - COVERAGE) / 2
+    slack = Fraction(1, 10**9)
+    assert sum(terms[:low]) <= tail + slack
+    assert sum(terms[: low + 1]) > tail - slack
+    assert sum(terms[high + 1 :]) <= tail + slack
+    assert sum(terms[high:]) > tail - slack
+
+
+@pytest.mark.parametrize(
+    ("trials", "share", "interval"),
+    [(0, 0.5, (0, 0)), (90, 0.0, (0, 0)), (90, 1.0, (90, 90)), (100_000, 1 / 3, (32843, 33825))],
+)
+def test_the_interval_at_its_edges_and_for_many_sessions(
+    trials: int, share: float, interval: tuple[int, int]
+) -> None:
+    low, high = binomial_interval(trials, share)
+    assert (low, high) == pytest.approx(interval, abs=2)
+
+
+# -- the designs ------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("kind", ["kill", "delete", "delete-now", "scale-in"])
+def test_sticky_memory_loses_the_share_of_the_replicas_hit(kind: str) -> None:
+    one = predicted(three_pods().fault(kind, "a"), D.MEMORY)
+    assert one.expected == 30.0
+    assert one.low is not None
+    assert one.high is not None
+    assert one.low < 30 < one.high
+    assert predicted(three_pods().fault(kind, "a", "b"), D.MEMORY).expected == 60.0
+
+
+def test_a_scale_in_whose_victims_are_not_known_yet_counts_them() -> None:
+    story = three_pods().fault("scale-in", count=2, told=False, observed_s=None, recovered_s=None)
+    assert predicted(story, D.MEMORY).expected == 60.0
+
+
+def test_a_replica_hit_twice_loses_its_sessions_once() -> None:
+    story = three_pods().fault("kill", "a").fault("kill", "a", fault="f2", act_s=14.0, observed_s=14.1)
+    assert predicted(story, D.MEMORY).expected == 30.0
+
+
+def test_a_successor_holds_no_session_that_was_alive_at_the_mark() -> None:
+    story = three_pods().fault("delete", "a").pod("d", "created", 10.5)
+    story.fault("kill", "d", fault="f2", act_s=14.0, observed_s=14.1)
+    assert predicted(story, D.MEMORY).expected == 30.0
+
+
+@pytest.mark.parametrize(
+    ("state", "balancer", "kind", "expected"),
+    [
+        (D.CLIENT, B.PLAIN, "kill", NOTHING),
+        (D.CLIENT, B.STICKY, "store-outage", NOTHING),
+        (D.MEMORY, B.STICKY, "roll", ALL),
+        (D.MEMORY, B.STICKY, "scale-out", NOTHING),
+        (D.MEMORY, B.STICKY, "store-outage", NOTHING),
+        (D.HANDOFF, B.STICKY, "delete", NOTHING),
+        (D.HANDOFF, B.STICKY, "scale-in", NOTHING),
+        (D.HANDOFF, B.STICKY, "roll", NOTHING),
+        (D.HANDOFF, B.PLAIN, "delete", UNKNOWN),
+        (D.HANDOFF, B.STICKY, "store-outage", UNKNOWN),
+        (D.WRITE_THROUGH, B.PLAIN, "kill", NOTHING),
+        (D.EXTERNAL, B.STICKY, "roll", NOTHING),
+        (D.EXTERNAL, B.PLAIN, "store-outage", NOTHING),
+        (D.REPLICATED, B.STICKY, "kill", NOTHING),
+        (D.REPLICATED, B.STICKY, "roll", NOTHING),
+        (D.REPLICATED, B.STICKY, "store-outage", NOTHING),
+        (D.REPLICATED, B.PLAIN, "kill", UNKNOWN),
+    ],
+)
+def test_what_a_design_should_cost(
+    state: StateDesign, balancer: Balancer, kind: str, expected: Prediction
+) -> None:
+    victims = () if kind in ("roll", "scale-out", "store-outage") else ("a",)
+    story = three_pods().fault(kind, *victims, count=len(victims) or 1)
+    assert predicted(story, state, balancer) == expected
+
+
+def test_handoff_loses_as_memory_when_it_is_killed() -> None:
+    assert predicted(three_pods().fault("kill", "a"), D.HANDOFF).expected == 30.0
+
+
+def test_one_backup_copy_says_nothing_of_two_replicas_at_once() -> None:
+    assert predicted(three_pods().fault("kill", "a", "b"), D.REPLICATED) == UNKNOWN
+
+
+def test_an_outage_together_with_another_fault_has_no_closed_form() -> None:
+    story = three_pods().fault("kill", "a").fault("store-outage", count=0, fault="f2", act_s=12.0)
+    assert predicted(story, D.EXTERNAL) == UNKNOWN
+
+
+def test_affinity_by_address_takes_none_or_all() -> None:
+    lost = predicted(three_pods().fault("kill", "a"), D.MEMORY, B.CLIENT_IP)
+    assert (lost.low, lost.high) == (0, 90)
+
+
+def test_without_a_mark_nothing_is_predicted() -> None:
+    assert predicted(Story().pods("a"), D.MEMORY) == UNKNOWN
+
+
+def test_plain_memory_loses_more_the_longer_it_goes_on_and_less_with_patience() -> None:
+    story = three_pods().fault("kill", "a")
+
+    def expected(**more: object) -> float:
+        return predicted(story, D.MEMORY, B.PLAIN, **more).expected or 0.0
+
+    assert expected(after_fault_s=0.0) == pytest.approx(30.0)
+    assert expected(after_fault_s=1.0) < expected(after_fault_s=5.0) < expected(after_fault_s=30.0)
+    assert expected(after_fault_s=30.0) == pytest.approx(90.0, abs=0.1)
+    assert expected(after_fault_s=2.0, patience=4) < expected(after_fault_s=2.0, patience=0)
+
+
+def test_the_basis_is_said_in_words() -> None:
+    basis = predict(plan(), three_pods().fault("kill", "a").timeline()).basis
+    assert "90 sessions x 1/3 replicas" in basis
+    assert "99.9%" in basis
+
+
+# -- against what happens ---------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("balancer", [B.STICKY, B.PLAIN])
+def test_simulated_losses_lie_in_the_predicted_interval(balancer: Balancer) -> None:
+    cell = cell_plan("c1-memory", Service.STATEFUL, balancer, gates=())
+    one = replace(default_plan(), cells=(cell,))
+    for seed in range(12):
+        run = simulate(one, seed=seed)
+        summary = judge_run(one, run.events, run.loads)
+        lost, predicted_lost = summary.cells[0].sessions.lost, summary.cells[0].predicted_lost
+        assert predicted_lost.low is not None
+        assert predicted_lost.high is not None
+        assert predicted_lost.low <= lost <= predicted_lost.high

@@ -1,0 +1,86 @@
+"""The closing table: drawn on a terminal, plain text elsewhere, prediction beside measurement."""
+
+import io
+import os
+import pty
+import threading
+
+import pytest
+
+from results.judge import judge_run
+from results.model import Summary
+from results.table import COLUMNS, plain_table, print_table, rows
+from tests.results.simulation import simulate
+
+
+def summary() -> Summary:
+    run = simulate()
+    return judge_run(run.plan, run.events, run.loads)
+
+
+def test_cells_stand_in_the_order_of_their_design_whatever_order_they_ran_in() -> None:
+    assert [row[:3] for row in rows(summary())] == [
+        ("stateless", "client", "plain"),
+        ("stateless", "client", "sticky"),
+        ("stateful", "memory", "plain"),
+        ("stateful", "memory", "sticky"),
+    ]
+
+
+def test_a_row_says_what_was_predicted_and_what_was_lost() -> None:
+    row = dict(zip(COLUMNS, rows(summary())[3], strict=True))
+    assert row["at fault"] == "99"
+    assert row["lost"] == "33"
+    assert row["predicted"] == "18 to 49"
+    assert row["cause"] == "pod killed"
+    assert row["recovery"] == "1.8 s"
+    assert row["verdict"] == "passed"
+
+
+def test_the_plain_table_is_aligned_and_has_no_trailing_blanks() -> None:
+    lines = plain_table(summary()).splitlines()
+    assert len(lines) == 5
+    assert all(line == line.rstrip() for line in lines)
+    column = lines[0].index("verdict")
+    assert {line[column:] for line in lines[1:]} == {"passed"}
+
+
+def test_without_a_terminal_there_is_no_colour_and_no_frame() -> None:
+    out = io.StringIO()
+    print_table(summary(), stream=out)
+    text = out.getvalue()
+    assert "\x1b" not in text
+    assert not set(text) & set("┃━│─┏┓")
+    assert "One of three replicas was killed" in text
+    assert "passed: every gate" in text
+
+
+@pytest.mark.skipif(not hasattr(os, "openpty"), reason="this system has no pseudo-terminals")
+def test_on_a_terminal_it_is_drawn(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("COLUMNS", "160")
+    monkeypatch.setenv("TERM", "xterm-256color")
+    text = on_terminal(summary())
+    assert "\x1b[" in text
+    assert "18 to 49" in text
+    assert "━" in text
+
+
+def on_terminal(found: Summary) -> str:
+    """What arrives at the other end of a pseudo-terminal."""
+    master, slave = pty.openpty()
+    received = bytearray()
+
+    def drain() -> None:
+        try:
+            while chunk := os.read(master, 65536):
+                received.extend(chunk)
+        except OSError:
+            return  # Linux reports the closed other end as an error
+
+    reader = threading.Thread(target=drain)
+    reader.start()
+    with open(slave, "w", encoding="utf-8") as stream:  # noqa: PTH123 - a file descriptor, not a path
+        print_table(found, stream=stream)
+    reader.join(30)
+    os.close(master)
+    return received.decode()

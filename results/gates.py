@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from results.books import VICTIM_HELD
-from results.model import BEFORE_FAULT, Book, Cause, Gate, GateName, PhaseSessions, Prediction, SessionCounts
+from results.model import Book, Cause, Gate, GateName, PhaseSessions, Prediction, SessionCounts, UsersBefore
 from results.plan import GateRule
 
 
@@ -19,6 +19,7 @@ class Findings:
 
     sessions: SessionCounts
     by_phase: dict[str, PhaseSessions]
+    users_before: UsersBefore
     undecided: int
     """Sessions of the whole cell without a decision."""
     predicted: Prediction
@@ -82,12 +83,11 @@ def _within_prediction(rule: GateRule, found: Findings) -> Gate:
 
 
 def _lost_before(rule: GateRule, found: Findings) -> Gate:
-    phases = [found.by_phase[name] for name in BEFORE_FAULT if name in found.by_phase]
-    started, lost = sum(p.started for p in phases), sum(p.lost for p in phases)
-    if not started:
-        return _gate(rule, None, None, "no session started before the fault")
-    share = round(lost / started, 4)
-    note = f"{lost} of {started} sessions that started before the fault were lost before it"
+    users = found.users_before
+    if not users.served:
+        return _gate(rule, None, None, "nobody logged in before the fault")
+    share = round(users.lost_a_session / users.served, 4)
+    note = f"{users.lost_a_session} of {users.served} users lost a session before the fault"
     return _gate(rule, share >= (rule.limit or 0.0), share, note)
 
 

@@ -66,14 +66,15 @@ def _lost(name: str, cells: list[Cell]) -> str:
     at_fault = sum(cell.sessions.at_fault for cell in cells)
     lost = sum(cell.sessions.lost for cell in cells)
     before = sum(cell.lost_before_fault for cell in cells)
-    started = sum(cell.started_before_fault for cell in cells)
+    users = sum(cell.users_before_fault.served for cell in cells)
+    hurt = sum(cell.users_before_fault.lost_a_session for cell in cells)
     subject = name[0].upper() + name[1:]
     if not any(cell.books for cell in cells):
         return f"{subject} ended before its books were closed."
-    if started and before / started >= 0.5:
+    if users and hurt / users >= 0.5:
         some = f"all {lost:,}" if lost == at_fault else f"{number(lost)} of the {at_fault:,}"
-        tail = f", and {some} that were alive at the fault" if at_fault else ""
-        return f"{subject} had lost {share(before, started)} of its sessions before any fault{tail}."
+        tail = f", and the fault and what followed took {some} alive then" if at_fault else ""
+        return f"{subject} never worked: {hurt:,} of {users:,} users lost a session before any fault{tail}."
     if not at_fault:
         return f"{subject} had no session alive at the fault."
     earlier = f", and {number(before)} before it" if before else ""

@@ -12,6 +12,7 @@ from results.attribute import attribute
 from results.books import books
 from results.gates import Findings, judge_gate
 from results.model import (
+    BEFORE_FAULT,
     PHASES,
     SCHEMA,
     Cause,
@@ -23,6 +24,7 @@ from results.model import (
     PhaseSessions,
     SessionCounts,
     Summary,
+    UsersBefore,
 )
 from results.plan import CellPlan, RunPlan
 from results.predict import predict
@@ -85,7 +87,8 @@ def judge_cell(plan: CellPlan, timeline: CellTimeline, load: LoadResult | None) 
     sessions = _sessions(load.sessions) if load else SessionCounts()
     kept_books = books(plan, timeline, load) if load else ()
     undecided = sum(r.verdict is Verdict.INDETERMINATE for r in load.sessions) if load else 0
-    found = Findings(sessions, by_phase, undecided, forecast.lost, kept_books)
+    users = _users_before(timeline)
+    found = Findings(sessions, by_phase, users, undecided, forecast.lost, kept_books)
     gates = tuple(judge_gate(rule, found) for rule in plan.gates) if load else ()
     faults = outcomes(timeline)
     reasons = (
@@ -107,6 +110,7 @@ def judge_cell(plan: CellPlan, timeline: CellTimeline, load: LoadResult | None) 
         invalid_because=reasons,
         sessions=sessions,
         sessions_by_phase=by_phase,
+        users_before_fault=users,
         lost_by_cause=_lost_by_cause(causes, load),
         predicted_lost=forecast.lost,
         prediction_basis=forecast.basis,
@@ -126,6 +130,17 @@ def judge_cell(plan: CellPlan, timeline: CellTimeline, load: LoadResult | None) 
 def _sessions(records: Sequence[SessionRecord]) -> SessionCounts:
     verdicts = Counter(record.verdict.value for record in records if record.live_at_mark)
     return SessionCounts(at_fault=verdicts.total(), **verdicts)
+
+
+def _users_before(timeline: CellTimeline) -> UsersBefore:
+    """A session is named `<shopper>.<n>`, so its shopper is the part before the point."""
+    served = {s.session.split(".")[0] for s in timeline.starts if timeline.phase_at(s.at_s) in BEFORE_FAULT}
+    lost = {
+        loss.session.split(".")[0]
+        for loss in timeline.losses
+        if loss.phase in BEFORE_FAULT and loss.verdict is Verdict.LOST
+    }
+    return UsersBefore(len(served), len(served & lost))
 
 
 def _by_phase(timeline: CellTimeline, causes: Sequence[tuple[Loss, Cause]]) -> dict[str, PhaseSessions]:

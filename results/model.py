@@ -60,7 +60,7 @@ class GateName(StrEnum):
     LOST_WITHIN_PREDICTION = "lost_within_prediction"
     """The sessions lost of those alive at the fault lie in the predicted interval."""
     LOST_BEFORE_FAULT_AT_LEAST_SHARE = "lost_before_fault_at_least_share"
-    """At least the share `limit` of the sessions that started before the fault was lost before it."""
+    """At least the share `limit` of the users who logged in before the fault lost a session before it."""
     VICTIM_HELD_EQUALS_LOST = "victim_held_equals_lost"
     """The sessions lost of those alive at the fault are as many as the victims' own metrics counted."""
     NO_UNEXPLAINED_LOSS = "no_unexplained_loss"
@@ -97,6 +97,15 @@ class PhaseSessions:
     misrouted: int = 0
     causes: dict[Cause, int] = field(default_factory=dict)
     """Of the lost ones; sums to `lost`."""
+
+
+@dataclass(frozen=True, slots=True)
+class UsersBefore:
+    """The users of the phases before the fault. One who loses a session logs in again, and stays one user."""
+
+    served: int = 0
+    """Logged in at least once."""
+    lost_a_session: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -175,6 +184,7 @@ class Cell:
     invalid_because: tuple[str, ...]
     sessions: SessionCounts
     sessions_by_phase: dict[str, PhaseSessions]
+    users_before_fault: UsersBefore
     lost_by_cause: dict[Cause, int]
     predicted_lost: Prediction
     prediction_basis: str
@@ -190,11 +200,6 @@ class Cell:
     def before_fault(self) -> tuple[PhaseSessions, ...]:
         """What was found in the phases that precede the first fault."""
         return tuple(self.sessions_by_phase[p] for p in BEFORE_FAULT if p in self.sessions_by_phase)
-
-    @property
-    def started_before_fault(self) -> int:
-        """Sessions that started before the fault phase."""
-        return sum(phase.started for phase in self.before_fault)
 
     @property
     def lost_before_fault(self) -> int:

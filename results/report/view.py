@@ -97,8 +97,7 @@ class CellView:
     predicted: str
     causes: str
     recovery: str
-    before_share: str
-    before_percent: float
+
     segments: tuple[Segment, ...]
     bracket: Bracket | None
     bar_text: str
@@ -127,7 +126,6 @@ class FaultRow:
 
 def cell_view(cell: Cell, timeline: CellTimeline) -> CellView:
     """The cell as the page shows it."""
-    started = cell.started_before_fault
     return CellView(
         cell=cell,
         anchor=f"cell-{cell.name}",
@@ -137,8 +135,6 @@ def cell_view(cell: Cell, timeline: CellTimeline) -> CellView:
         predicted=words.predicted(cell.predicted_lost),
         causes=words.causes(cell),
         recovery=words.seconds(cell.recovery_s),
-        before_share=words.share(cell.lost_before_fault, started),
-        before_percent=round(100 * cell.lost_before_fault / started, 2) if started else 0.0,
         segments=_segments(cell),
         bracket=_bracket(cell),
         bar_text=_bar_text(cell),

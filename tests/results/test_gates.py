@@ -3,7 +3,7 @@
 import pytest
 
 from results.gates import Findings, judge_gate
-from results.model import Book, Cause, Gate, GateName, PhaseSessions, Prediction, SessionCounts
+from results.model import Book, Cause, Gate, GateName, PhaseSessions, Prediction, SessionCounts, UsersBefore
 from results.plan import GateRule
 
 G = GateName
@@ -16,6 +16,7 @@ def findings(**given: object) -> Findings:
             "warmup": PhaseSessions(started=90),
             "fault": PhaseSessions(started=20, lost=30, causes={Cause.POD_KILLED: 30}),
         },
+        "users_before": UsersBefore(served=90),
         "undecided": 0,
         "predicted": Prediction(17, 30.0, 46),
         "books": (),
@@ -72,18 +73,14 @@ def test_without_a_closed_form_the_gate_does_not_apply() -> None:
 
 
 @pytest.mark.parametrize(("limit", "passed"), [(0.9, True), (0.91, False)])
-def test_the_share_lost_before_the_fault(limit: float, passed: bool) -> None:
-    phases = {
-        "warmup": PhaseSessions(started=60, lost=50),
-        "baseline": PhaseSessions(started=40, lost=40),
-        "fault": PhaseSessions(started=500, lost=0),
-    }
-    found = gate(G.LOST_BEFORE_FAULT_AT_LEAST_SHARE, limit, by_phase=phases)
+def test_the_share_of_users_who_lost_a_session_before_the_fault(limit: float, passed: bool) -> None:
+    users = UsersBefore(served=100, lost_a_session=90)
+    found = gate(G.LOST_BEFORE_FAULT_AT_LEAST_SHARE, limit, users_before=users)
     assert (found.passed, found.measured) == (passed, 0.9)
 
 
-def test_without_any_session_the_share_is_undecided() -> None:
-    assert gate(G.LOST_BEFORE_FAULT_AT_LEAST_SHARE, 0.9, by_phase={}).passed is None
+def test_without_any_user_the_share_is_undecided() -> None:
+    assert gate(G.LOST_BEFORE_FAULT_AT_LEAST_SHARE, 0.9, users_before=UsersBefore()).passed is None
 
 
 @pytest.mark.parametrize(("limit", "passed"), [(90, True), (91, False)])

@@ -1,0 +1,52 @@
+"""The documentation tells the truth about the command line and the experiment files."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import click
+import pytest
+
+from chaos.faults import FaultKind
+from results.model import GateName
+from statefall.cli import cli
+from statefall.experiment import Deploy, Fault, Load, Matrix, Phases
+
+ROOT = Path(__file__).resolve().parent.parent
+COMMANDS = (ROOT / "docs" / "commands.md").read_text()
+EXPERIMENTS = (ROOT / "docs" / "experiments.md").read_text()
+
+
+@pytest.mark.parametrize("name", sorted(cli.commands))
+def test_every_command_and_option_is_documented(name: str) -> None:
+    assert re.search(rf"^\| `{name}\b", COMMANDS, re.MULTILINE)
+    for parameter in cli.commands[name].params:
+        if isinstance(parameter, click.Option) and parameter.name != "help":
+            assert parameter.opts[0] in COMMANDS
+
+
+@pytest.mark.parametrize("model", [Matrix, Load, Phases, Fault, Deploy], ids=lambda model: model.__name__)
+def test_every_key_of_an_experiment_is_documented(model: type) -> None:
+    for key in model.model_fields:  # type: ignore[attr-defined]
+        assert re.search(rf"\b{key}\b", EXPERIMENTS), key
+
+
+@pytest.mark.parametrize("term", [*FaultKind, *GateName])
+def test_every_fault_and_gate_is_documented(term: str) -> None:
+    assert f"`{term}`" in EXPERIMENTS
+
+
+@pytest.mark.parametrize(
+    "page", sorted([*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md"), *ROOT.glob("k8s/**/*.md")])
+)
+def test_every_link_to_a_file_of_the_project_leads_somewhere(page: Path) -> None:
+    for target in re.findall(r"\]\(([^)#]+)[^)]*\)", page.read_text()):
+        if "://" not in target:
+            assert (page.parent / target).exists(), target
+
+
+def test_every_statefall_command_in_the_readme_is_one() -> None:
+    used = re.findall(r"^\$ statefall (\w+)", (ROOT / "README.md").read_text(), re.MULTILINE)
+    assert used
+    assert set(used) <= set(cli.commands)

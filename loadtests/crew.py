@@ -41,6 +41,9 @@ class Member(Protocol):
     def call(self, what: str, argument: Any, timeout_s: float) -> Any:
         """Have its engine do something. Raises MemberLost."""
 
+    def abandon(self, reason: str) -> None:
+        """It is lost: calls that wait for it fail now, and it should end if it still can."""
+
 
 class Crew:
     """The load processes of one cell. Calls come from the control API, reports from the members."""
@@ -92,6 +95,7 @@ class Crew:
         if member is None or self._result is not None:
             return
         self._members.remove(member)
+        member.abandon(reason)
         if self._begun is not None:
             self.fault(f"load worker {name} was lost: {reason}")
         if self._ticks is not None:

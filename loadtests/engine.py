@@ -85,11 +85,21 @@ class Engine:
         self.spawn(len(self._visits))
 
     def visit(self) -> None:
-        """One shopper's stay; returns when the load ends."""
-        visit = self._waiting.pop()
+        """The stay of the next of the shoppers that `start` let in; returns when the load ends."""
+        self._stay(self._waiting.pop(), self._begin_s)
+
+    def welcome(self, shopper: Shopper) -> None:
+        """The stay of a shopper who was not in the configuration; returns when the load ends."""
+        visit = Visit(self._assigned(), shopper)
+        self._visits.append(visit)
+        self._running += 1
+        self._all_left.clear()
+        self._stay(visit, time.monotonic())
+
+    def _stay(self, visit: Visit, begin_s: float) -> None:
         self._greenlets.append(cast("gevent.Greenlet[..., Any]", gevent.getcurrent()))
         try:
-            visit.run(self._begin_s)
+            visit.run(begin_s)
         except Exception as error:
             self._faults.append(f"a shopper broke down: {type(error).__name__}: {error}")
             raise

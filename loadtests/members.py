@@ -7,6 +7,7 @@ has something to tell. Moments are on the sender's clock; the master measures ea
 
 from __future__ import annotations
 
+import os
 import time
 from collections.abc import Callable
 from dataclasses import asdict
@@ -63,6 +64,9 @@ class LocalMember:
         """As `Member.call`; the engine keeps its own limits of time."""
         return obey(self._engine, what, argument)
 
+    def abandon(self, reason: str) -> None:
+        """As `Member.abandon`; it cannot be lost while the crew lives."""
+
 
 class Switchboard:
     """The master's end: introduces workers to the crew, carries calls to them and reports from them."""
@@ -70,8 +74,10 @@ class Switchboard:
     def __init__(self, runner: Any, crew: Crew) -> None:
         self._runner = runner
         self._crew = crew
-        self._calls: dict[int, AsyncResult[Any]] = {}
+        self._calls: dict[int, tuple[str, AsyncResult[Any]]] = {}
         self._last_call = 0
+        self.pids: dict[str, int] = {}
+        """The process of each worker, on its own machine."""
         runner.register_message(HELLO, self._hello, concurrent=True)
         runner.register_message(ANSWER, self._answer)
         runner.register_message(REPORT, self._report)
@@ -81,7 +87,7 @@ class Switchboard:
         self._last_call += 1
         number = self._last_call
         answer: AsyncResult[Any] = AsyncResult()
-        self._calls[number] = answer
+        self._calls[number] = (worker, answer)
         try:
             self._runner.send_message(CALL, {"number": number, "what": what, "argument": argument}, worker)
             document: Any = answer.get(timeout=timeout_s)
@@ -93,8 +99,17 @@ class Switchboard:
             raise MemberLost(f"{what}: {document['error']}")
         return document["value"]
 
+    def abandon(self, worker: str, reason: str) -> None:
+        """Fail the calls that wait for this worker, and tell it to quit should it hear that."""
+        for called, answer in self._calls.values():
+            if called == worker:
+                answer.set({"error": reason})
+        if worker in self._runner.clients:
+            self._runner.send_message("quit", client_id=worker)
+
     def _hello(self, environment: Any, msg: Any) -> None:
         member = RemoteMember(msg.node_id, self)
+        self.pids[member.name] = msg.data["pid"]
         try:
             member.measure_offset()
         except MemberLost:
@@ -105,7 +120,7 @@ class Switchboard:
     def _answer(self, environment: Any, msg: Any) -> None:
         waiting = self._calls.get(msg.data["number"])
         if waiting is not None:
-            waiting.set(msg.data)
+            waiting[1].set(msg.data)
 
     def _report(self, environment: Any, msg: Any) -> None:
         self._crew.receive(msg.node_id, msg.data)
@@ -136,6 +151,10 @@ class RemoteMember:
         """As `Member.call`."""
         return self._switchboard.ask(self.name, what, argument, timeout_s)
 
+    def abandon(self, reason: str) -> None:
+        """As `Member.abandon`."""
+        self._switchboard.abandon(self.name, reason)
+
 
 class Extension:
     """The worker's end of a switchboard."""
@@ -147,7 +166,7 @@ class Extension:
 
     def say_hello(self) -> None:
         """Tell the master that calls are welcome."""
-        self._runner.send_message(HELLO)
+        self._runner.send_message(HELLO, {"pid": os.getpid()})
 
     def _call(self, environment: Any, msg: Any) -> None:
         number = msg.data["number"]

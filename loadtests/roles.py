@@ -109,7 +109,7 @@ class Master:
     bind_port: int = 0
     start_workers: bool = True
     environment: Any = field(default_factory=_environment)
-    _processes: dict[str, subprocess.Popen[bytes]] = field(default_factory=dict)
+    _processes: dict[int, subprocess.Popen[bytes]] = field(default_factory=dict)
     _watch: gevent.Greenlet[..., Any] | None = None
     crew: Crew = field(init=False)
     control: Control = field(init=False)
@@ -124,7 +124,7 @@ class Master:
         runner.start = _no_start
         # Named for Locust's page; nobody is spawned here.
         self.environment.user_classes = [shopper_class(lambda: None)]
-        Switchboard(runner, self.crew)
+        switchboard = Switchboard(runner, self.crew)
         _blame_page_for_stop(self.environment, self.crew)
         self.crew.on_start = lambda: self._running(len(config.shoppers))
         self.crew.on_finish = lambda: runner.update_state(STATE_STOPPED)
@@ -132,7 +132,7 @@ class Master:
         if self.start_workers:
             for _ in range(self.expected):
                 self._start_worker(runner.server.port)
-        self._watch = gevent.spawn(self._watch_workers)
+        self._watch = gevent.spawn(self._watch_workers, switchboard)
         return url
 
     def close(self) -> None:
@@ -162,20 +162,23 @@ class Master:
         command = [sys.executable, "-m", "loadtests.main", "--worker", "--die-with-parent"]
         command += ["--master-host", LOOPBACK, "--master-port", str(port)]
         process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL)
-        self._processes[str(process.pid)] = process
+        self._processes[process.pid] = process
 
-    def _watch_workers(self) -> None:
+    def _watch_workers(self, switchboard: Switchboard) -> None:
         clients = self.environment.runner.clients
-        ended: set[str] = set()
+        stillborn: set[int] = set()
         while True:
+            for pid, process in self._processes.items():
+                if process.poll() is not None and pid not in {*switchboard.pids.values(), *stillborn}:
+                    stillborn.add(pid)
+                    log.error("a load worker ended with code %d before it was ready", process.returncode)
             for name in self.crew.names:
                 client = clients.get(name)
-                if client is None or client.state == STATE_MISSING:
+                own = self._processes.get(switchboard.pids[name])
+                if own is not None and own.poll() is not None:
+                    self.crew.lose(name, f"its process ended with code {own.returncode}")
+                elif client is None or client.state == STATE_MISSING:
                     self.crew.lose(name, "its heartbeat stopped")
-            for pid, process in self._processes.items():
-                if pid not in ended and process.poll() is not None:
-                    ended.add(pid)
-                    self.crew.fault(f"a load worker ended with code {process.returncode}")
             gevent.sleep(WATCH_S)
 
 

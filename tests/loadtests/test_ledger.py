@@ -1,0 +1,503 @@
+"""The ledger as specification by example: what is a broken promise, and what is not."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from foundation.verdicts import Verdict
+from loadtests.ledger.answer import (
+    AddToCart,
+    Answer,
+    Outcome,
+    RememberAction,
+    Replica,
+    SetPreferences,
+    Silence,
+    Write,
+)
+from loadtests.ledger.book import Book
+from loadtests.ledger.session import Finding, SessionLedger, Standing
+from services.contract import SessionStatus
+
+HOME = Replica("pod-a", "boot-1")
+OTHER = Replica("pod-b", "boot-7")
+USER = 17
+TIMEOUT = Silence(sent=True, reason="no answer in time")
+REFUSED = Silence(sent=False, reason="connection refused")
+
+
+def known(**fields: Any) -> Answer:
+    """An answer of the session's home that knows it."""
+    return replace(Answer(200, HOME, SessionStatus.KNOWN, user_id=USER), **fields)
+
+
+def unknown(replica: Replica = OTHER, code: str = "session_lost") -> Answer:
+    return Answer(401, replica, SessionStatus.LOST, error=code)
+
+
+class Desk:
+    """One shopper's session, driven by hand."""
+
+    def __init__(self, *, patience: int = 1, client_held: bool = False, preferences: Any = None) -> None:
+        self.book = Book(patience)
+        self.client_held = client_held
+        self.now_s = 100.0
+        self.log_in(preferences)
+
+    def log_in(self, preferences: Any = None) -> SessionLedger:
+        answer = Answer(200, HOME, SessionStatus.NEW, user_id=USER, version=0, preferences=preferences or {})
+        self.session, findings = self.book.open(3, USER, answer, self.now_s, client_held=self.client_held)
+        assert findings == ()
+        return self.session
+
+    def see(self, outcome: Outcome, write: Write | None = None) -> tuple[Finding, ...]:
+        self.now_s += 1
+        return self.book.observe(self.session, write, outcome, self.now_s)
+
+    def verdicts(self, outcome: Outcome, write: Write | None = None) -> list[Verdict]:
+        return [finding.verdict for finding in self.see(outcome, write)]
+
+    def record_verdict(self) -> Verdict:
+        return self.book.records()[-1].verdict
+
+
+def after_two_adds(**options: Any) -> Desk:
+    desk = Desk(**options)
+    desk.see(known(version=1, lines={5: 2}), AddToCart(5, 2))
+    desk.see(known(version=2, lines={5: 2, 9: 1}), AddToCart(9, 1))
+    return desk
+
+
+def after_actions(count: int) -> Desk:
+    desk = Desk()
+    actions: tuple[str, ...] = ()
+    for number in range(1, count + 1):
+        actions = (*actions, f"a{number}")[-10:]
+        assert not desk.see(known(version=number, recent_activity=actions), RememberAction(f"a{number}"))
+    return desk
+
+
+# -- kept -----------------------------------------------------------------------------------------
+
+
+def test_a_session_whose_every_write_is_shown_once_is_kept() -> None:
+    desk = after_two_adds()
+    desk.book.mark()
+    assert not desk.see(known(version=2, lines={5: 2, 9: 1}))
+    assert desk.record_verdict() is Verdict.KEPT
+
+
+def test_a_session_that_was_not_read_since_the_mark_is_indeterminate() -> None:
+    desk = after_two_adds()
+    desk.book.mark()
+    assert desk.record_verdict() is Verdict.INDETERMINATE
+
+
+def test_a_version_alone_does_not_decide_for_a_cart_that_nobody_looked_into() -> None:
+    desk = after_two_adds()
+    desk.book.mark()
+    desk.see(known(version=2))
+    assert desk.record_verdict() is Verdict.INDETERMINATE
+    desk.see(known(version=2, lines={5: 2, 9: 1}))
+    assert desk.record_verdict() is Verdict.KEPT
+
+
+@pytest.mark.parametrize(
+    "outcome",
+    [
+        TIMEOUT,
+        REFUSED,
+        Answer(502, OTHER),
+        Answer(503, HOME, error="overloaded"),
+        Answer(200, HOME, readable=False),
+    ],
+    ids=["timeout", "refused", "bad gateway", "unavailable", "garbage"],
+)
+def test_an_error_with_the_state_intact_loses_no_session(outcome: Outcome) -> None:
+    desk = after_two_adds()
+    desk.book.mark()
+    assert desk.verdicts(outcome) == []
+    assert desk.verdicts(known(version=2, lines={5: 2, 9: 1})) == []
+    assert desk.record_verdict() is Verdict.KEPT
+
+
+def test_a_write_that_was_refused_is_not_expected() -> None:
+    desk = after_two_adds()
+    assert not desk.see(Answer(404, HOME, error="not_found"), AddToCart(404, 1))
+    assert not desk.see(known(version=2, lines={5: 2, 9: 1}))
+
+
+def test_a_public_page_says_nothing_of_the_session() -> None:
+    desk = after_two_adds()
+    assert not desk.see(Answer(200, OTHER))
+    assert desk.session.home == HOME
+
+
+def test_a_degraded_answer_promises_and_shows_nothing() -> None:
+    desk = after_two_adds()
+    desk.book.mark()
+    degraded = Answer(200, OTHER, SessionStatus.DEGRADED, user_id=USER, version=0, lines={})
+    assert not desk.see(degraded, AddToCart(1, 1))
+    assert desk.record_verdict() is Verdict.INDETERMINATE
+    assert not desk.see(known(version=2, lines={5: 2, 9: 1}))
+    assert not desk.see(known(version=3, lines={5: 2, 9: 1, 1: 1}))
+
+
+# -- lost -----------------------------------------------------------------------------------------
+
+
+def test_a_session_that_stays_unknown_after_the_reload_is_lost() -> None:
+    desk = after_two_adds(patience=1)
+    assert desk.verdicts(unknown()) == []
+    assert desk.session.standing is Standing.SUSPECT
+    (finding,) = desk.see(unknown(HOME))
+    assert finding.verdict is Verdict.LOST
+    assert finding.home == HOME
+    assert finding.answered_by == (OTHER, HOME)
+    assert finding.acknowledged_version == 2
+    assert desk.session.standing is Standing.LOST
+    assert (desk.book.live_sessions, desk.book.lost_so_far) == (0, 1)
+    record = desk.book.records()[0]
+    assert (record.verdict, record.ended_monotonic_s) == (Verdict.LOST, desk.now_s)
+
+
+def test_without_patience_the_first_unknown_answer_loses_the_session() -> None:
+    desk = after_two_adds(patience=0)
+    assert desk.verdicts(unknown()) == [Verdict.LOST]
+
+
+def test_an_unanswered_reload_does_not_use_up_patience() -> None:
+    desk = after_two_adds(patience=1)
+    desk.see(unknown())
+    assert desk.verdicts(TIMEOUT) == []
+    assert desk.verdicts(Answer(502, OTHER)) == []
+    assert desk.session.standing is Standing.SUSPECT
+
+
+def test_an_expired_session_is_lost_at_once_and_says_so() -> None:
+    desk = after_two_adds(patience=3)
+    (finding,) = desk.see(Answer(401, HOME, SessionStatus.EXPIRED, error="session_expired"))
+    assert (finding.verdict, finding.evidence) == (Verdict.LOST, "expired")
+
+
+def test_a_silently_new_session_is_lost() -> None:
+    desk = after_two_adds()
+    answer = Answer(200, OTHER, SessionStatus.NEW, user_id=USER, version=0, lines={})
+    (finding,) = desk.see(answer)
+    assert (finding.verdict, finding.evidence) == (Verdict.LOST, "silently new")
+
+
+def test_an_emptied_session_is_lost() -> None:
+    desk = after_two_adds()
+    (finding,) = desk.see(known(version=0, lines={}))
+    assert finding.verdict is Verdict.LOST
+    assert finding.evidence.startswith("emptied")
+
+
+def test_a_write_refused_as_unknown_was_not_applied() -> None:
+    desk = after_two_adds()
+    desk.see(unknown(), AddToCart(5, 1))
+    assert desk.verdicts(known(version=3, lines={5: 3, 9: 1})) == [Verdict.DUPLICATED]
+
+
+# -- misrouted ------------------------------------------------------------------------------------
+
+
+def test_a_session_found_intact_by_the_reload_was_misrouted() -> None:
+    desk = after_two_adds(patience=1)
+    desk.book.mark()
+    desk.see(unknown())
+    (finding,) = desk.see(known(version=2, lines={5: 2, 9: 1}))
+    assert finding.verdict is Verdict.MISROUTED
+    assert finding.answered_by == (OTHER, HOME)
+    assert desk.session.standing is Standing.LIVE
+    assert desk.record_verdict() is Verdict.MISROUTED
+    # Found: the count of reloads begins anew.
+    assert desk.verdicts(unknown()) == []
+
+
+def test_a_suspect_session_is_indeterminate() -> None:
+    desk = after_two_adds()
+    desk.book.mark()
+    desk.see(known(version=2, lines={5: 2, 9: 1}))
+    desk.see(unknown())
+    assert desk.record_verdict() is Verdict.INDETERMINATE
+
+
+# -- rolled back ----------------------------------------------------------------------------------
+
+
+def test_an_older_version_is_rolled_back() -> None:
+    desk = after_two_adds()
+    (finding,) = desk.see(known(version=1))
+    assert (finding.verdict, finding.acknowledged_version, finding.seen_version) == (
+        Verdict.ROLLED_BACK,
+        2,
+        1,
+    )
+
+
+def test_a_missing_piece_is_rolled_back_even_if_the_version_is_right() -> None:
+    desk = after_two_adds()
+    assert desk.verdicts(known(version=2, lines={5: 2})) == [Verdict.ROLLED_BACK]
+
+
+def test_a_write_answered_without_its_effect_is_rolled_back() -> None:
+    desk = after_two_adds()
+    assert desk.verdicts(known(version=3, lines={5: 2, 9: 1}), AddToCart(4, 1)) == [Verdict.ROLLED_BACK]
+
+
+@pytest.mark.parametrize(
+    ("count", "seen"),
+    [
+        (3, ("a1", "a2")),
+        (3, ()),
+        (3, ("a2", "a1", "a3")),
+        (12, ("a2", "a3", "a4", "a5", "a6", "a7", "a8", "a9", "a10", "a11")),
+        (12, ("a4", "a5", "a6", "a7", "a8", "a9", "a10", "a11", "a12")),
+    ],
+    ids=["last missing", "all missing", "out of order", "older window", "short window"],
+)
+def test_recent_actions_that_lack_an_acknowledged_one_are_rolled_back(
+    count: int, seen: tuple[str, ...]
+) -> None:
+    desk = after_actions(count)
+    assert desk.verdicts(known(version=count, recent_activity=seen)) == [Verdict.ROLLED_BACK]
+
+
+def test_an_older_preference_is_rolled_back() -> None:
+    desk = Desk(preferences={"theme": "plain", "language": "fr"})
+    desk.see(known(version=1), SetPreferences({"theme": "dark"}))
+    seen = {"theme": "plain", "language": "fr"}
+    assert desk.verdicts(known(version=1, preferences=seen)) == [Verdict.ROLLED_BACK]
+
+
+def test_a_missing_preference_is_rolled_back() -> None:
+    desk = Desk(preferences={"theme": "plain", "language": "fr"})
+    assert desk.verdicts(known(version=0, preferences={"theme": "plain"})) == [Verdict.ROLLED_BACK]
+
+
+# -- duplicated -----------------------------------------------------------------------------------
+
+
+def test_a_version_that_counts_more_than_was_sent_is_duplicated() -> None:
+    desk = after_two_adds()
+    assert desk.verdicts(known(version=3)) == [Verdict.DUPLICATED]
+
+
+def test_more_pieces_than_were_added_are_duplicated() -> None:
+    desk = after_two_adds()
+    assert desk.verdicts(known(version=2, lines={5: 4, 9: 1})) == [Verdict.DUPLICATED]
+
+
+def test_an_action_remembered_twice_is_duplicated() -> None:
+    desk = after_actions(2)
+    assert desk.verdicts(known(version=2, recent_activity=("a1", "a2", "a2"))) == [Verdict.DUPLICATED]
+
+
+# -- foreign --------------------------------------------------------------------------------------
+
+
+def test_another_users_state_is_foreign_and_does_not_change_what_was_promised() -> None:
+    desk = after_two_adds()
+    (finding,) = desk.see(known(user_id=99, version=40, lines={1: 1}))
+    assert (finding.verdict, finding.evidence) == (Verdict.FOREIGN, "answered with the state of user 99")
+    assert desk.verdicts(known(version=2, lines={5: 2, 9: 1})) == []
+
+
+@pytest.mark.parametrize(
+    "seen",
+    [
+        {"lines": {5: 2, 9: 1, 7: 1}},
+        {"recent_activity": ("never sent",)},
+        {"preferences": {"theme": "somebody's"}},
+        {"preferences": {"theme": "plain", "other": "x"}},
+    ],
+    ids=["cart", "activity", "preference", "new preference"],
+)
+def test_state_that_this_session_never_wrote_is_foreign(seen: dict[str, Any]) -> None:
+    desk = after_two_adds(preferences={"theme": "plain"})
+    assert desk.verdicts(known(version=2, **seen)) == [Verdict.FOREIGN]
+
+
+def test_a_login_answered_with_another_user_is_foreign() -> None:
+    book = Book(patience=1)
+    answer = Answer(200, HOME, SessionStatus.NEW, user_id=99, version=0)
+    _, findings = book.open(3, USER, answer, 1.0, client_held=False)
+    assert [finding.verdict for finding in findings] == [Verdict.FOREIGN]
+
+
+# -- writes of unknown outcome --------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("outcome", [TIMEOUT, Answer(502, OTHER), Answer(500, HOME)])
+@pytest.mark.parametrize("applied", [True, False])
+def test_both_futures_of_an_unanswered_write_are_legal(outcome: Outcome, applied: bool) -> None:
+    desk = after_two_adds()
+    desk.see(outcome, AddToCart(5, 1))
+    if applied:
+        assert not desk.see(known(version=3, lines={5: 3, 9: 1}))
+        assert not desk.see(known(version=4, lines={5: 4, 9: 1}), AddToCart(5, 1))
+    else:
+        assert not desk.see(known(version=2, lines={5: 2, 9: 1}))
+        assert not desk.see(known(version=3, lines={5: 3, 9: 1}), AddToCart(5, 1))
+
+
+def test_a_write_that_was_never_sent_cannot_have_been_applied() -> None:
+    desk = after_two_adds()
+    desk.see(REFUSED, AddToCart(5, 1))
+    assert desk.verdicts(known(version=3)) == [Verdict.DUPLICATED]
+
+
+def test_an_unanswered_write_that_was_seen_once_must_stay() -> None:
+    desk = after_two_adds()
+    desk.see(TIMEOUT, AddToCart(5, 1))
+    desk.see(known(version=3, lines={5: 3, 9: 1}))
+    assert desk.verdicts(known(version=2, lines={5: 2, 9: 1})) == [Verdict.ROLLED_BACK]
+
+
+def test_an_unanswered_write_may_be_applied_once_but_not_twice() -> None:
+    desk = after_two_adds()
+    desk.see(TIMEOUT, AddToCart(5, 1))
+    assert desk.verdicts(known(version=4, lines={5: 4, 9: 1})) == [Verdict.DUPLICATED]
+
+
+def test_an_unanswered_write_may_be_applied_after_later_ones() -> None:
+    desk = Desk()
+    desk.see(TIMEOUT, RememberAction("late"))
+    assert not desk.see(known(version=1, recent_activity=("b",)), RememberAction("b"))
+    assert not desk.see(known(version=2, recent_activity=("b", "late")))
+    assert desk.verdicts(known(version=2, recent_activity=("b",))) == [Verdict.ROLLED_BACK]
+
+
+def test_any_sum_of_unanswered_adds_is_legal_and_nothing_else() -> None:
+    desk = Desk()
+    for quantity in (1, 3):
+        desk.see(TIMEOUT, AddToCart(5, quantity))
+    assert not desk.see(known(version=1, lines={5: 3}))
+    assert not desk.see(known(version=2, lines={5: 4}))
+    other = Desk()
+    for quantity in (1, 3):
+        other.see(TIMEOUT, AddToCart(5, quantity))
+    assert other.verdicts(known(version=1, lines={5: 2})) == [Verdict.DUPLICATED]
+
+
+def test_a_late_preference_may_win_over_a_newer_one() -> None:
+    desk = Desk(preferences={"theme": "plain"})
+    desk.see(TIMEOUT, SetPreferences({"theme": "late"}))
+    assert not desk.see(known(version=1, preferences={"theme": "dark"}), SetPreferences({"theme": "dark"}))
+    assert not desk.see(known(version=2, preferences={"theme": "late"}))
+    assert desk.verdicts(known(version=2, preferences={"theme": "plain"})) == [Verdict.ROLLED_BACK]
+
+
+def test_with_the_client_holding_its_state_an_unanswered_write_never_reaches_it() -> None:
+    desk = Desk(client_held=True)
+    desk.see(TIMEOUT, AddToCart(5, 1))
+    assert not desk.see(known(version=0, lines={}))
+    assert desk.verdicts(known(version=1, lines={5: 1})) == [Verdict.FOREIGN]
+
+
+def test_with_the_client_holding_its_state_preferences_may_be_ahead_of_the_token_and_behind_again() -> None:
+    desk = Desk(client_held=True, preferences={"theme": "plain"})
+    desk.see(TIMEOUT, SetPreferences({"theme": "dark"}))
+    assert not desk.see(known(version=0, preferences={"theme": "dark"}))
+    assert not desk.see(known(version=0, preferences={"theme": "plain"}))
+
+
+def test_a_preference_left_open_by_a_lost_session_may_come_to_light_in_the_next() -> None:
+    desk = Desk(preferences={"theme": "plain"}, patience=0)
+    desk.see(TIMEOUT, SetPreferences({"theme": "late"}))
+    desk.see(unknown())
+    desk.log_in({"theme": "plain"})
+    assert not desk.see(known(version=0, preferences={"theme": "late"}))
+
+
+# -- how findings are counted ---------------------------------------------------------------------
+
+
+def test_one_fault_is_not_found_again_at_every_later_read() -> None:
+    desk = after_two_adds()
+    rolled_back = known(version=1, lines={5: 2})
+    assert desk.verdicts(rolled_back) == [Verdict.ROLLED_BACK]
+    assert desk.verdicts(rolled_back) == []
+    assert desk.verdicts(known(version=2, lines={5: 3}), AddToCart(5, 1)) == []
+
+
+def test_each_kind_is_reported_once_for_a_session() -> None:
+    desk = after_two_adds()
+    assert desk.verdicts(known(version=1)) == [Verdict.ROLLED_BACK]
+    assert desk.verdicts(known(version=5)) == [Verdict.DUPLICATED]
+    assert desk.verdicts(known(version=4)) == []
+
+
+def test_what_a_violation_did_not_show_is_taken_as_it_is_when_it_is_seen() -> None:
+    desk = after_two_adds()
+    desk.see(known(version=1))
+    desk.book.mark()
+    assert not desk.see(known(version=1, lines={5: 2}))
+    assert desk.record_verdict() is Verdict.KEPT
+    desk.see(known(version=1, lines={5: 1}))
+    assert desk.record_verdict() is Verdict.ROLLED_BACK
+
+
+def test_the_worst_verdict_after_the_mark_stands() -> None:
+    desk = after_two_adds()
+    desk.book.mark()
+    desk.see(known(version=3))
+    desk.see(known(version=1))
+    desk.see(known(version=1, lines={5: 2}))
+    assert desk.record_verdict() is Verdict.ROLLED_BACK
+
+
+def test_what_was_found_before_the_mark_does_not_count_after_it() -> None:
+    desk = after_two_adds()
+    desk.see(known(version=1, lines={5: 2}))
+    desk.book.mark()
+    desk.see(known(version=1, lines={5: 2}))
+    assert desk.record_verdict() is Verdict.KEPT
+
+
+def test_a_kind_found_before_the_mark_and_again_after_it_counts() -> None:
+    desk = after_two_adds()
+    desk.see(known(version=1, lines={5: 2}))
+    desk.see(known(version=2, lines={5: 3}), AddToCart(5, 1))
+    desk.book.mark()
+    desk.see(known(version=1, lines={5: 2}))
+    assert desk.record_verdict() is Verdict.ROLLED_BACK
+
+
+# -- the book -------------------------------------------------------------------------------------
+
+
+def test_the_mark_counts_live_sessions_by_the_replica_that_answered_last() -> None:
+    book = Book(patience=1)
+    for shopper, replica in enumerate((HOME, HOME, OTHER)):
+        answer = Answer(200, replica, SessionStatus.NEW, user_id=shopper, version=0)
+        book.open(shopper, shopper, answer, 1.0, client_held=False)
+    assert book.mark() == {HOME: 2, OTHER: 1}
+
+
+def test_the_first_mark_fixes_who_is_alive_and_where() -> None:
+    desk = after_two_adds()
+    desk.book.mark()
+    desk.see(known(replica=OTHER, version=2, lines={5: 2, 9: 1}))
+    assert desk.book.mark() == {OTHER: 1}
+    (record,) = desk.book.records()
+    assert (record.pod, record.boot, record.live_at_mark) == (HOME.pod, HOME.boot, True)
+
+
+def test_sessions_are_numbered_for_each_shopper() -> None:
+    desk = Desk(patience=0)
+    desk.see(unknown())
+    desk.log_in()
+    assert [record.session for record in desk.book.records()] == ["3.1", "3.2"]
+
+
+def test_a_replica_that_says_lost_twice_of_a_session_told_it_once() -> None:
+    desk = after_two_adds(patience=2)
+    for replica in (OTHER, OTHER, HOME):
+        desk.see(unknown(replica))
+    assert desk.book.told_lost() == {str(OTHER): {"session_lost": 1}, str(HOME): {"session_lost": 1}}

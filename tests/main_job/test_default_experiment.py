@@ -12,9 +12,8 @@ import pytest
 from results.model import Outcome, Summary
 from tests.main_job.conductor import SHORT, call, overrides, run_folder
 
-
 HALF = 0.5
-"""Of the users have lost a session after the few seconds of a short run; after those of a full one, over 0.9."""
+"""Of the users have lost a session within the few seconds of a short run; over 0.9 within a full one."""
 SHORT_RUN = overrides(SHORT, (f"gates.6.value={HALF}",))
 
 

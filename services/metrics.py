@@ -122,6 +122,17 @@ class Metrics:
             ["cache", "result"],
             registry=self.registry,
         )
+        self.store_refusals = Counter(
+            "statefall_store_refusals",
+            "Calls that the store or our breaker turned away: out of memory (capacity), known to be down.",
+            ["reason"],
+            registry=self.registry,
+        )
+        for reason in ("breaker", "capacity"):
+            self.store_refusals.labels(reason)
+        self.store_breaker_open = Gauge(
+            "statefall_store_breaker_open", "1 while calls to the store are refused.", registry=self.registry
+        )
         self._operations = Counter(
             "statefall_operations",
             "Requests with an operation id, by whether the id was here before.",

@@ -7,6 +7,7 @@ Refusal                      the base; carries the contract's error code
 ├── SessionLost         401  there was a login, but this service no longer knows its session
 ├── SessionExpired      401  the session or the token was too old
 ├── NotFound            404  no such product, user or route
+├── Throttled           429  too many wrong passwords for this user or from this address
 ├── Overloaded          503  a limit is reached; later it may work
 └── Unavailable         503  the database (or, as StoreUnavailable, the store) does not answer
 """
@@ -66,6 +67,17 @@ class NotFound(Refusal):
 
     status = 404
     code = ErrorCode.NOT_FOUND
+
+
+class Throttled(Refusal):
+    """Too many wrong passwords; says when to come back."""
+
+    status = 429
+    code = ErrorCode.THROTTLED
+
+    def __init__(self, message: str, retry_after_s: float) -> None:
+        super().__init__(message)
+        self.retry_after_s = retry_after_s
 
 
 class Overloaded(Refusal):

@@ -8,7 +8,7 @@ from typing import Protocol
 from services.database import Database
 from services.metrics import Metrics
 from services.probes import Check, Probes
-from services.settings import Settings
+from services.settings import Settings, SettingsError
 from services.shop.catalogue import Catalogue
 from services.store import Store
 from services.web import make_app
@@ -31,7 +31,7 @@ class Replica:
         self.settings = settings
         self.metrics = Metrics(settings.pod, settings.boot)
         self.database = Database(settings.database_url, connections=settings.threads)
-        self.store = Store(settings.store_url, self.metrics, connections=settings.threads)
+        self.store = _store(settings, self.metrics)
         self.catalogue = Catalogue(self.database)
         self.app = make_app(settings, self.metrics)
         self.parts: list[Part] = [self.database, self.store]
@@ -61,3 +61,12 @@ class Replica:
                 part.close()
             except Exception:
                 self.app.logger.exception("closing %s", type(part).__name__)
+
+
+def _store(settings: Settings, metrics: Metrics) -> Store:
+    try:
+        return Store(
+            settings.store_url, metrics, connections=settings.threads, replicas=settings.store_replicas
+        )
+    except ValueError as error:
+        raise SettingsError(f"STATEFALL_STORE_URL: {error}") from None

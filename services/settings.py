@@ -166,7 +166,8 @@ def _keys(environ: Mapping[str, str], environment: Environment, name: str) -> tu
     short = [number for number, key in enumerate(keys, 1) if len(key.encode()) < MIN_KEY_BYTES]
     if short:
         raise SettingsError(
-            f"{name}: key {short[0]} is shorter than {MIN_KEY_BYTES} bytes (for example `openssl rand -hex 32`)"
+            f"{name}: key {short[0]} is shorter than {MIN_KEY_BYTES} bytes"
+            " (for example `openssl rand -hex 32`)"
         )
     return keys
 

@@ -6,18 +6,20 @@ exception than the text of a `Refusal`.
 
 from __future__ import annotations
 
+import math
 import time
 from typing import Any, Final, TypeVar
 
-from flask import Flask, Response, current_app, g, jsonify, request
+from flask import Flask, Response, current_app, g, jsonify, make_response, request
 from flask.typing import ResponseReturnValue
 from pydantic import BaseModel, ValidationError
 from werkzeug.exceptions import HTTPException, RequestEntityTooLarge
+from werkzeug.middleware.proxy_fix import ProxyFix
 
 from services import contract
 from services.contract import ErrorCode, SessionStatus
 from services.metrics import MAX_OPERATION_CHARS, Metrics
-from services.refusals import BadRequest, Refusal
+from services.refusals import BadRequest, Refusal, Throttled
 from services.settings import Settings
 
 MAX_BODY_BYTES: Final = 64 * 1024
@@ -30,6 +32,10 @@ def make_app(settings: Settings, metrics: Metrics) -> Flask:
     app = Flask("statefall", static_folder=None)
     app.config["MAX_CONTENT_LENGTH"] = MAX_BODY_BYTES
     app.json.sort_keys = False  # type: ignore[attr-defined]
+    if settings.trusted_proxies:
+        # Only so many entries of X-Forwarded-For were written by us; what stands before them is hearsay.
+        proxy = ProxyFix(app.wsgi_app, x_for=settings.trusted_proxies, x_proto=0, x_host=0)
+        app.wsgi_app = proxy  # type: ignore[method-assign]
 
     def arrive() -> None:
         g.begin = time.perf_counter()
@@ -95,7 +101,12 @@ def _error(status: int, code: ErrorCode, message: str) -> ResponseReturnValue:
 def _refused(refusal: Refusal) -> ResponseReturnValue:
     if refusal.session is not None:
         g.session_status = refusal.session
-    return _error(refusal.status, refusal.code, str(refusal))
+    answered = _error(refusal.status, refusal.code, str(refusal))
+    if isinstance(refusal, Throttled):
+        response = make_response(answered)
+        response.headers["Retry-After"] = str(math.ceil(refusal.retry_after_s))
+        return response
+    return answered
 
 
 def _http_error(error: HTTPException) -> ResponseReturnValue:

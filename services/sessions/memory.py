@@ -7,10 +7,11 @@ import time
 from collections import OrderedDict
 from collections.abc import Callable
 from dataclasses import replace
+from itertools import islice
 from typing import Final
 
 from services.sessions.protocol import Change, Ended
-from services.sessions.session import Session
+from services.sessions.session import Kept, Session
 
 REMEMBERED_ENDS: Final = 100_000
 """How many ended sessions are remembered, to tell their users why."""
@@ -36,16 +37,16 @@ class MemorySessions:
         with self._lock:
             self._keep(session)
 
-    def load(self, key: str) -> Session | None:
+    def load(self, key: str, epoch: int = 0) -> Session | None:
         with self._lock:
-            session = self._find(key)
+            session = self._find(key, epoch)
             if session is not None:
                 self._keep(session)
             return session
 
-    def update(self, key: str, change: Change) -> Session | None:
+    def update(self, key: str, change: Change, epoch: int = 0) -> Session | None:
         with self._lock:
-            session = self._find(key)
+            session = self._find(key, epoch)
             if session is None:
                 return None
             changed = replace(change(session), version=session.version + 1)
@@ -77,13 +78,32 @@ class MemorySessions:
             self._expire()
             return len(self._sessions)
 
+    def drain(self) -> None:
+        """Nothing is handed over: that is this design."""
+
     def close(self) -> None:
         """Nothing is handed over: that is this design."""
 
-    def _find(self, key: str) -> Session | None:
+    def take(self, count: int) -> list[Kept]:
+        """Remove and return up to so many sessions, for designs that hand them over."""
+        with self._lock:
+            self._expire()
+            return [self._release(key) for key in list(islice(self._sessions, count))]
+
+    def take_one(self, key: str) -> Kept | None:
+        """Remove and return one session, if it is here."""
+        with self._lock:
+            self._expire()
+            return self._release(key) if key in self._sessions else None
+
+    def _release(self, key: str) -> Kept:
+        deadline, session = self._sessions.pop(key)
+        return Kept(session, deadline - self._clock())
+
+    def _find(self, key: str, epoch: int = 0) -> Session | None:
         self._expire()
         found = self._sessions.get(key)
-        return found[1] if found else None
+        return found[1] if found and found[1].epoch >= epoch else None
 
     def _keep(self, session: Session) -> None:
         self._sessions[session.key] = (self._clock() + self._ttl_s, session)

@@ -7,6 +7,9 @@ Three rules hold for each of them:
   loses a race may call the change again on a newer record, which is why it must be pure.
 - A session is found or it is not: a design never makes one up.
 - An older version is never handed out after a newer one was.
+
+`epoch` is the ownership epoch that the client's cookie tells: where a session has owners, a copy of a
+lower epoch is one that another replica has taken over since, and is not handed out.
 """
 
 from __future__ import annotations
@@ -37,10 +40,10 @@ class SessionStore(Protocol):
     def create(self, session: Session) -> None:
         """Keep a new session; its key is random, so it is not there yet."""
 
-    def load(self, key: str) -> Session | None:
+    def load(self, key: str, epoch: int = 0) -> Session | None:
         """The newest version, and its time to live begins anew; None when it is not known."""
 
-    def update(self, key: str, change: Change) -> Session | None:
+    def update(self, key: str, change: Change, epoch: int = 0) -> Session | None:
         """Apply one write and return what it made; renews as `load` does; None when it is not known."""
 
     def holds(self, key: str) -> bool:
@@ -57,6 +60,9 @@ class SessionStore(Protocol):
 
     def active(self) -> int:
         """How many sessions live here at this moment, expired ones not counted."""
+
+    def drain(self) -> None:
+        """The replica was asked to end and still answers; called in a signal handler, so takes no lock."""
 
     def close(self) -> None:
         """The replica ends gracefully and its last request was answered: the place for a hand-over."""

@@ -30,6 +30,12 @@ class Session:
     conversation: Conversation = NOTHING_SAID
     version: int = 0
     """Writes applied since the login. Stores count it; changes leave it alone."""
+    epoch: int = 0
+    """How often the session moved from one owner to another, where a design has owners. Of two copies
+    the one with the higher epoch is newer, whatever their versions."""
+    degraded: bool = False
+    """Rebuilt from the database while the store is away: only the user and the preferences are real.
+    Never kept by a store, and its version means nothing."""
 
     def with_preferences(self, newest: Preferences) -> Session:
         """Take preferences from the database, unless these here are newer already."""
@@ -41,3 +47,11 @@ class Session:
         """Append to the window of recent actions."""
         window = (*self.activity, action)[-ACTIVITY_WINDOW:]
         return replace(self, activity=window, last_activity_at_s=now_s)
+
+
+@dataclass(frozen=True, slots=True)
+class Kept:
+    """A session with what is left of its life, as it travels."""
+
+    session: Session
+    left_s: float

@@ -18,5 +18,7 @@ def session_cookie() -> str | None:
 
 def session_answer(session: Session, status: SessionStatus = SessionStatus.KNOWN, **fields: Any) -> Response:
     """The JSON answer to a request of this session."""
+    if session.degraded:
+        status, fields = SessionStatus.DEGRADED, {"degraded": True, **fields}
     web.know_session(status, session.version)
     return web.answer(session.user_id, session.version, **fields)

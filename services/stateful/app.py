@@ -3,10 +3,16 @@
 from __future__ import annotations
 
 from services.replica import Replica
+from services.sessions.codec import SessionCodec
+from services.sessions.external import ExternalSessions
+from services.sessions.handoff import HandoffSessions
+from services.sessions.measures import SessionMeasures
 from services.sessions.memory import MemorySessions
 from services.sessions.protocol import SessionStore
+from services.sessions.records import SessionRecords
 from services.sessions.sweeper import Sweeper
 from services.sessions.tickets import Tickets
+from services.sessions.write_through import WriteThroughSessions
 from services.settings import SessionDesign, Settings, SettingsError
 from services.shop.accounts import Accounts
 from services.shop.history import History
@@ -15,6 +21,7 @@ from services.shop.recommender import Recommender
 from services.stateful.connection_management import StatefulConnectionManagement
 from services.stateful.conversation_routes import ConversationRoutes
 from services.stateful.dashboards import Dashboards
+from services.stateful.degraded import DegradedSessions
 from services.stateful.fault_tolerance import StatefulFaultTolerance
 from services.stateful.lookup import Lookup
 from services.stateful.orders import Orders
@@ -23,21 +30,28 @@ from services.stateful.routes import StatefulRoutes
 from services.stateful.shopping_cart import StatefulShoppingCart
 from services.stateful.user_experience import StatefulUserExperience
 from services.stateful.user_service import StatefulUserService
+from services.store import Store
 
 SWEEPS_PER_TTL = 60
+IN_STORE = frozenset({SessionDesign.EXTERNAL, SessionDesign.WRITE_THROUGH})
+"""Designs whose sessions can only be had from the store."""
 
 
 def create(settings: Settings) -> Replica:
     """A replica of the stateful twin. Raises SettingsError for a state design that it does not have."""
-    sessions = make_sessions(settings)
     replica = Replica(settings)
+    measures = SessionMeasures(replica.metrics.registry)
+    sessions = make_sessions(settings, replica.store, measures)
+    replica.on_drain.append(sessions.drain)
     replica.parts += [sessions, Sweeper(sessions, settings.session_ttl_s / SWEEPS_PER_TTL)]
     replica.metrics.count_sessions_with(sessions.active)
     tickets = Tickets(settings.keys, settings.pod, settings.boot)
-    lookup = Lookup(sessions, tickets, replica.metrics)
+    accounts = Accounts(replica.database)
+    degraded = DegradedSessions(accounts, measures) if settings.state in IN_STORE else None
+    lookup = Lookup(sessions, tickets, replica.metrics, degraded)
     history = History(replica.database)
     dashboards = Dashboards(history, replica.metrics, settings.cache_ttl_s)
-    users = StatefulUserService(Accounts(replica.database), sessions, tickets, lookup, dashboards)
+    users = StatefulUserService(accounts, sessions, tickets, lookup, dashboards)
     carts = StatefulShoppingCart(replica.catalogue, lookup)
     ProductPages(replica.catalogue, replica.catalogue).register(replica.app)
     recommender = Recommender(replica.database, replica.catalogue, settings.recommendation_rounds)
@@ -58,11 +72,18 @@ def create(settings: Settings) -> Replica:
     return replica
 
 
-def make_sessions(settings: Settings) -> SessionStore:
-    """The session store of the chosen state design."""
-    design = settings.state or SessionDesign.MEMORY
+def make_sessions(settings: Settings, store: Store, measures: SessionMeasures) -> SessionStore:
+    """The session store of the chosen state design. Raises SettingsError for one that is not ours."""
+    design, ttl_s = settings.state or SessionDesign.MEMORY, settings.session_ttl_s
     if design is SessionDesign.MEMORY:
-        return MemorySessions(settings.session_ttl_s)
-    raise SettingsError(
-        f"STATEFALL_STATE is {design.value!r}: the stateful twin knows {SessionDesign.MEMORY}"
-    )
+        return MemorySessions(ttl_s)
+    if design not in {*IN_STORE, SessionDesign.HANDOFF}:
+        raise SettingsError(f"STATEFALL_STATE is {design.value!r}: the stateful twin has no such design")
+    records = SessionRecords(store, SessionCodec(settings.state_keys, settings.serialisation), ttl_s)
+    match design:
+        case SessionDesign.HANDOFF:
+            return HandoffSessions(MemorySessions(ttl_s), records, measures, settings.boot)
+        case SessionDesign.WRITE_THROUGH:
+            return WriteThroughSessions(records, measures)
+        case _:
+            return ExternalSessions(records, measures)

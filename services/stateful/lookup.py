@@ -10,6 +10,8 @@ from services.refusals import SessionExpired, SessionLost, Unauthenticated
 from services.sessions.protocol import Change, Ended, SessionStore
 from services.sessions.session import Session
 from services.sessions.tickets import Forged, Ticket, Tickets
+from services.stateful.degraded import DegradedSessions
+from services.store import StoreUnavailable
 
 
 class Cause(StrEnum):
@@ -28,17 +30,33 @@ class Cause(StrEnum):
 class Lookup:
     """Finds sessions by cookie, and tells and counts the ones that are lost."""
 
-    def __init__(self, sessions: SessionStore, tickets: Tickets, metrics: Metrics) -> None:
+    def __init__(
+        self,
+        sessions: SessionStore,
+        tickets: Tickets,
+        metrics: Metrics,
+        degraded: DegradedSessions | None = None,
+    ) -> None:
+        """`degraded`: for a design whose sessions are in the store, what to answer while it is away."""
         self._sessions, self._tickets, self._metrics = sessions, tickets, metrics
+        self._degraded = degraded
         self.on_gone: list[Callable[[str], None]] = []
         """Called with the key of a session that ended here or was found missing."""
 
     def load(self, cookie: str | None) -> Session:
-        """The session. Raises Unauthenticated, SessionLost or SessionExpired; never makes one up."""
-        return self._find(cookie, self._sessions.load)
+        """The session, or a degraded one while the store is away.
+
+        Raises Unauthenticated, SessionLost or SessionExpired; never makes one up.
+        """
+        try:
+            return self._find(cookie, self._sessions.load)
+        except StoreUnavailable:
+            if self._degraded is None or cookie is None:
+                raise
+            return self._degraded.rebuild(self._tickets.read(cookie))
 
     def update(self, cookie: str | None, change: Change) -> Session:
-        """The session after one more write. Raises as `load`."""
+        """The session after one more write. Raises as `load`, and Unavailable while the store is away."""
         return self._find(cookie, lambda key: self._sessions.update(key, change))
 
     def end(self, cookie: str | None) -> None:

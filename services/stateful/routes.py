@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from dataclasses import asdict
 
-from flask import Flask, Response
+from flask import Flask, Response, request
 
 from services import bodies, contract, web
 from services.contract import SessionStatus
+from services.login_throttle import LoginThrottle
 from services.replica import Replica
 from services.shop.phrases import action_message
 from services.stateful.answers import session_answer, session_cookie
@@ -29,6 +30,7 @@ class StatefulRoutes:
         dashboards: Dashboards,
     ) -> None:
         self._settings, self._metrics, self._lookup = replica.settings, replica.metrics, lookup
+        self._throttle = LoginThrottle(replica.settings, replica.store, replica.metrics)
         self._users, self._carts, self._dashboards = users, carts, dashboards
 
     def register(self, app: Flask) -> None:
@@ -46,7 +48,8 @@ class StatefulRoutes:
     def login(self) -> Response:
         """Begin a session."""
         login = web.body(bodies.Login)
-        cookie, session = self._users.login(login.user, login.password, session_cookie())
+        with self._throttle.attempt(login.user, request.remote_addr):
+            cookie, session = self._users.login(login.user, login.password, session_cookie())
         self._metrics.sessions_created.inc()
         response = session_answer(
             session,

@@ -10,6 +10,7 @@ from services.sessions.session import Session
 from services.sessions.tickets import Tickets
 from services.shop.accounts import Accounts
 from services.stateful.dashboards import Dashboards
+from services.stateful.degraded import refuse_write
 from services.stateful.lookup import Lookup
 
 
@@ -55,8 +56,10 @@ class StatefulUserService:
 
     def set_preferences(self, cookie: str | None, changes: Mapping[str, str]) -> Session:
         """Merge into the lasting preferences and into the session's copy of them."""
-        user_id = self._lookup.load(cookie).user_id
-        newest = self._accounts.merge_preferences(user_id, changes)
+        session = self._lookup.load(cookie)
+        if session.degraded:
+            raise refuse_write()
+        newest = self._accounts.merge_preferences(session.user_id, changes)
         # The database orders concurrent changes; the session keeps the newest, whichever comes first.
         return self._lookup.update(cookie, lambda session: session.with_preferences(newest))
 

@@ -9,6 +9,7 @@ from flask import Flask, Response, request
 
 from services import bodies, contract, web
 from services.contract import SessionStatus
+from services.login_throttle import LoginThrottle
 from services.refusals import Unauthenticated
 from services.replica import Replica
 from services.shop.accounts import Accounts
@@ -39,6 +40,7 @@ class StatelessRoutes:
         overhead: StatelessRequestOverhead,
     ) -> None:
         self._settings, self._metrics = replica.settings, replica.metrics
+        self._throttle = LoginThrottle(replica.settings, replica.store, replica.metrics)
         self._accounts, self._tokens, self._users = accounts, tokens, users
         self._carts, self._client_carts, self._history = carts, client_carts, history
         self._recommendations, self._overhead = recommendations, overhead
@@ -59,7 +61,8 @@ class StatelessRoutes:
     def login(self) -> Response:
         """Hand out a first token."""
         login = web.body(bodies.Login)
-        account = self._accounts.authenticate(login.user, login.password)
+        with self._throttle.attempt(login.user, request.remote_addr):
+            account = self._accounts.authenticate(login.user, login.password)
         self._metrics.sessions_created.inc()
         state = initial_state(account)
         return self._answer(

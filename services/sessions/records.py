@@ -1,0 +1,137 @@
+"""Sessions as records in the store: sealed, versioned, with a time to live, changed by scripts alone.
+
+The scripts are in `scripts`, where a record's fields are listed. What lies there in the clear is a
+digest of the session id, the user's id, the counters and the times; the session itself is sealed.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from enum import StrEnum
+from typing import Any, Final
+
+from services.sessions import scripts
+from services.sessions.codec import SessionCodec
+from services.sessions.protocol import Ended
+from services.sessions.session import Kept, Session
+from services.store import Call, Script, Store
+
+PREFIX: Final = "statefall:session:"
+_MARK_PREFIX: Final = "statefall:left:"
+REMEMBER_S: Final = 300.0
+"""How long the store tells an expired session from a lost one, unless the time to live is shorter."""
+_ANY_VERSION: Final = -1
+
+
+class State(StrEnum):
+    """What the store knows of a session; the words of the scripts."""
+
+    NONE = "none"
+    LIVE = "live"
+    EXPIRED = "expired"
+    LOGGED_OUT = "out"
+    MOVED = "moved"
+    """Into the memory of a replica."""
+
+    def ended(self) -> Ended | None:
+        """How the session ended, where it did."""
+        return {State.EXPIRED: Ended.EXPIRED, State.LOGGED_OUT: Ended.LOGGED_OUT}.get(self)
+
+
+@dataclass(frozen=True, slots=True)
+class Look:
+    """What a script saw."""
+
+    state: State
+    session: Session | None = None
+    """For a live one; None where the caller has this version already."""
+
+
+class SessionRecords:
+    """The sessions in the store. Raises StoreUnavailable from every call."""
+
+    def __init__(
+        self, store: Store, codec: SessionCodec, ttl_s: float, now: Callable[[], float] = time.time
+    ) -> None:
+        self._store, self._codec, self._now = store, codec, now
+        self._ttl_ms = _ms(ttl_s)
+        self._keep_ms = min(self._ttl_ms, _ms(REMEMBER_S))
+
+    def insert(self, session: Session) -> bool:
+        """Add a new session; False when its key is taken."""
+        life = (self._ttl_ms, self._keep_ms)
+        return bool(self._run(scripts.INSERT, session.key, *life, *self._fields(session)))
+
+    def touch(self, key: str, known_version: int = _ANY_VERSION) -> Look:
+        """Look and renew. The session is left out when it is at the known version."""
+        life = (self._ttl_ms, self._keep_ms)
+        return self._look(key, self._run(scripts.TOUCH, key, *life, self._now(), known_version))
+
+    def swap(self, session: Session, expected_version: int) -> Look | None:
+        """Write the next version over the expected one; None when done, else what was there instead."""
+        sealed, life = self._codec.seal(session), (self._ttl_ms, self._keep_ms)
+        answer = self._run(
+            scripts.SWAP, session.key, *life, expected_version, session.version, self._now(), sealed
+        )
+        return None if answer[0] == b"done" else self._look(session.key, answer)
+
+    def finish(self, key: str) -> bool:
+        """End a session at its user's wish; False when it was not live."""
+        return bool(self._run(scripts.FINISH, key, self._ttl_ms + self._keep_ms))
+
+    def state(self, key: str) -> State:
+        """What is known of it; renews nothing."""
+        return _state(self._run(scripts.STATE, key))
+
+    def claim(self, key: str, claimant: str) -> Look:
+        """Reserve a session for one claimant, who then holds it and confirms; others see it moved."""
+        return self._look(key, self._run(scripts.CLAIM, key, claimant))
+
+    def confirm(self, key: str, claimant: str, epoch: int) -> None:
+        """The claimant holds it, at this epoch: what is kept here now would be a stale copy."""
+        self._run(scripts.CONFIRM, key, claimant, epoch, self._ttl_ms + self._keep_ms)
+
+    def put(self, kept: Sequence[Kept]) -> list[bool]:
+        """Put sessions with what is left of their lives, in one exchange; False for each that is older
+        than what is known here. Repeating it changes nothing."""
+        calls = [
+            self._call(scripts.PUT, one.session.key, *self._left(one), *self._fields(one.session), 0)
+            for one in kept
+        ]
+        return [bool(answer) for answer in self._store.run_many(calls)]
+
+    def _left(self, kept: Kept) -> tuple[int, int]:
+        return max(1, _ms(kept.left_s)), self._keep_ms
+
+    def _fields(self, session: Session) -> tuple[int, int, int, float, bytes]:
+        sealed = self._codec.seal(session)
+        return session.version, session.epoch, session.user_id, session.last_activity_at_s, sealed
+
+    def _look(self, key: str, answer: list[Any]) -> Look:
+        word = answer[0]
+        state = State.LIVE if word == b"conflict" else _state(word)
+        if len(answer) < 5:
+            return Look(state)
+        _, version, epoch, last_use, sealed = answer
+        session = self._codec.open(sealed, key, int(version), int(epoch))
+        return Look(
+            state, replace(session, last_activity_at_s=max(session.last_activity_at_s, float(last_use)))
+        )
+
+    def _run(self, script: Script, key: str, *arguments: str | bytes | int | float) -> Any:
+        return self._store.run(self._call(script, key, *arguments))
+
+    @staticmethod
+    def _call(script: Script, key: str, *arguments: str | bytes | int | float) -> Call:
+        # The braces put a record and its mark into one slot of a cluster.
+        return Call(script, (f"{PREFIX}{{{key}}}", f"{_MARK_PREFIX}{{{key}}}"), arguments)
+
+
+def _state(word: bytes) -> State:
+    return State(word.decode().partition(" ")[0])
+
+
+def _ms(seconds: float) -> int:
+    return max(1, round(seconds * 1000))

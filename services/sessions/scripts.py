@@ -1,0 +1,142 @@
+"""The Lua scripts on a session's record: each is one step that no other client can divide.
+
+A record is a hash: `v` version, `e` epoch, `x` deadline and `a` last use (Unix ms and s), `u` user id,
+`d` the sealed session, `c` who has claimed it. Its mark is a second key in the same slot that remembers
+how a session left: `out` (logged out) or `moved <epoch>` (into the memory of a replica).
+
+All scripts get KEYS[1] the record and KEYS[2] its mark. Time is the store's own, so that the clocks of
+replicas need not agree. A record outlives its deadline by a while, so that an expired session can be
+told from a lost one; `state` says which it is. When the store's memory is used up, a read and a logout
+still work: what they would like to write besides is only tried (pcall).
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+from services.store import Script
+
+_COMMON: Final = """
+local time = redis.call('TIME')
+local now = time[1] * 1000 + math.floor(time[2] / 1000)
+local function state(deadline)
+  if deadline then
+    if now < tonumber(deadline) then return 'live' else return 'expired' end
+  end
+  return redis.call('GET', KEYS[2]) or 'none'
+end
+local function renew(call, ttl, keep)
+  call('HSET', KEYS[1], 'x', now + ttl)
+  redis.call('PEXPIRE', KEYS[1], ttl + keep)
+end
+"""
+
+
+def _script(name: str, body: str, *, writes: bool = True) -> Script:
+    return Script(name, _COMMON + body, writes)
+
+
+INSERT: Final = _script(
+    "session_insert",
+    """
+if redis.call('EXISTS', KEYS[1]) == 1 then return 0 end
+redis.call('HSET', KEYS[1], 'v', ARGV[3], 'e', ARGV[4], 'u', ARGV[5], 'a', ARGV[6], 'd', ARGV[7])
+renew(redis.call, tonumber(ARGV[1]), tonumber(ARGV[2]))
+return 1
+""",
+)
+"""ttl_ms, keep_ms, version, epoch, user, last use, sealed. 1, or 0 when the key is taken."""
+
+TOUCH: Final = _script(
+    "session_touch",
+    """
+local r = redis.call('HMGET', KEYS[1], 'x', 'v', 'e', 'a', 'd')
+local s = state(r[1])
+if s ~= 'live' then return {s} end
+redis.pcall('HSET', KEYS[1], 'a', ARGV[3])
+renew(redis.pcall, tonumber(ARGV[1]), tonumber(ARGV[2]))
+if r[2] == ARGV[4] then return {s, r[2], r[3], r[4]} end
+return {s, r[2], r[3], r[4], r[5]}
+""",
+    writes=False,
+)
+"""ttl_ms, keep_ms, last use, known version. State, version, epoch, last use before this one, and the
+sealed session unless its version is the known one."""
+
+SWAP: Final = _script(
+    "session_swap",
+    """
+local r = redis.call('HMGET', KEYS[1], 'x', 'v', 'e', 'a', 'd')
+local s = state(r[1])
+if s ~= 'live' then return {s} end
+if r[2] ~= ARGV[3] then return {'conflict', r[2], r[3], r[4], r[5]} end
+redis.call('HSET', KEYS[1], 'v', ARGV[4], 'a', ARGV[5], 'd', ARGV[6])
+renew(redis.call, tonumber(ARGV[1]), tonumber(ARGV[2]))
+return {'done'}
+""",
+)
+"""ttl_ms, keep_ms, expected version, version, last use, sealed. `done`, or what was there instead."""
+
+FINISH: Final = _script(
+    "session_finish",
+    """
+local s = state(redis.call('HGET', KEYS[1], 'x'))
+if s ~= 'live' then return 0 end
+redis.call('DEL', KEYS[1])
+redis.pcall('SET', KEYS[2], 'out', 'PX', ARGV[1])
+return 1
+""",
+)
+"""How long the mark stays, in ms. 1, or 0 when there was no live session."""
+
+STATE: Final = _script("session_state", "return state(redis.call('HGET', KEYS[1], 'x'))", writes=False)
+"""The state alone; renews nothing."""
+
+CLAIM: Final = _script(
+    "session_claim",
+    """
+local r = redis.call('HMGET', KEYS[1], 'x', 'v', 'e', 'a', 'd', 'c')
+local s = state(r[1])
+if s ~= 'live' then return {s} end
+if r[6] and r[6] ~= ARGV[1] then return {'moved'} end
+redis.call('HSET', KEYS[1], 'c', ARGV[1])
+return {s, r[2], r[3], r[4], r[5]}
+""",
+)
+"""Who claims. As `TOUCH` answers; the same one may ask again, when an answer got lost."""
+
+CONFIRM: Final = _script(
+    "session_confirm",
+    """
+if redis.call('HGET', KEYS[1], 'c') ~= ARGV[1] then return 0 end
+redis.call('SET', KEYS[2], 'moved ' .. ARGV[2], 'PX', ARGV[3])
+redis.call('DEL', KEYS[1])
+return 1
+""",
+)
+"""Who has claimed and now holds it, its epoch there, how long the mark stays in ms."""
+
+PUT: Final = _script(
+    "session_put",
+    """
+local epoch, version = tonumber(ARGV[4]), tonumber(ARGV[3])
+local mark = redis.call('GET', KEYS[2])
+if mark and ARGV[8] == '0' then
+  local moved = string.match(mark, '^moved (%d+)$')
+  if not moved or epoch < tonumber(moved) then return 0 end
+end
+local r = redis.call('HMGET', KEYS[1], 'e', 'v', 'c')
+if r[1] and ARGV[8] == '0' then
+  local e, v = tonumber(r[1]), tonumber(r[2])
+  if epoch < e or (epoch == e and (version < v or r[3])) then return 0 end
+end
+redis.call('HSET', KEYS[1], 'v', ARGV[3], 'e', ARGV[4], 'u', ARGV[5], 'a', ARGV[6], 'd', ARGV[7])
+redis.call('HDEL', KEYS[1], 'c')
+renew(redis.call, tonumber(ARGV[1]), tonumber(ARGV[2]))
+redis.call('DEL', KEYS[2])
+return 1
+""",
+)
+"""As `INSERT`, and `1` to overwrite whatever is there, else `0`. Without it a session never goes back:
+not behind a newer version or epoch, not behind a claim or a move, and not behind a logout. Putting the
+same again changes nothing, so it may be repeated when an answer got lost."""

@@ -1,0 +1,114 @@
+"""From a URL to a client of the store: one server, a Sentinel's primary, or a cluster.
+
+Whichever it is, a command is sent once. redis-py repeats a failed command by default, and a repeated
+write may be applied twice; a redirection (MOVED, ASK) is followed, because the node that sends one
+did nothing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, Final
+from urllib.parse import SplitResult, unquote, urlsplit
+
+import redis
+from redis.backoff import NoBackoff
+from redis.cluster import ClusterNode, RedisCluster
+from redis.retry import Retry
+from redis.sentinel import Sentinel
+
+TIMEOUT_S: Final = 0.3
+"""For a connection, and again for an answer."""
+CLUSTER, SENTINEL = "redis+cluster", "redis+sentinel"
+_SINGLE: Final = ("redis", "rediss", "unix")
+
+Client = redis.Redis | RedisCluster
+"""What both can do is used of them: keys, scripts, scans."""
+
+
+def _once() -> Retry:
+    return Retry(NoBackoff(), 0)
+
+
+def connector(url: str, connections: int) -> Callable[[], Client]:
+    """What makes the client. Raises ValueError that says what is wrong with the URL.
+
+    It is called when the client is first needed, because a cluster's asks its nodes at once.
+
+    | URL                                                    | store                                |
+    |--------------------------------------------------------|--------------------------------------|
+    | `redis://[user:password@]host:port/db`, `rediss`, `unix` | one server                         |
+    | `redis+sentinel://[user:password@]h1:p1,h2:p2/NAME`    | the primary that Sentinels call NAME |
+    | `redis+cluster://[user:password@]h1:p1,h2:p2`          | a cluster, found through any of these |
+    """
+    parts = urlsplit(url)
+    if parts.scheme in _SINGLE:
+        return lambda: redis.Redis.from_pool(
+            redis.BlockingConnectionPool.from_url(
+                url, max_connections=connections, timeout=TIMEOUT_S, **_patience(), retry=_once()
+            )
+        )
+    if parts.scheme == SENTINEL:
+        return _sentinel(parts, connections)
+    if parts.scheme == CLUSTER:
+        return _cluster(parts, connections)
+    raise ValueError(f"the scheme must be one of {', '.join((*_SINGLE, CLUSTER, SENTINEL))}")
+
+
+def _sentinel(parts: SplitResult, connections: int) -> Callable[[], Client]:
+    hosts, name = _hosts(parts), parts.path.strip("/")
+    if not name or "/" in name:
+        raise ValueError("name the primary that the Sentinels watch: redis+sentinel://h1:p1,h2:p2/NAME")
+
+    def connect() -> Client:
+        sentinel = Sentinel(
+            hosts, sentinel_kwargs={**_patience(), "retry": _once()}, **_patience(), retry=_once()
+        )
+        client: redis.Redis = sentinel.master_for(name, **_credentials(parts), max_connections=connections)
+        return client
+
+    return connect
+
+
+def _cluster(parts: SplitResult, connections: int) -> Callable[[], Client]:
+    hosts = _hosts(parts)
+    if parts.path.strip("/"):
+        raise ValueError("a cluster has no numbered databases: end the URL after the last host")
+
+    def connect() -> Client:
+        return RedisCluster(
+            startup_nodes=[ClusterNode(host, port) for host, port in hosts],
+            retry=_once(),
+            max_connections=connections,
+            **_credentials(parts),
+            **_patience(),
+        )
+
+    return connect
+
+
+def _patience() -> dict[str, Any]:
+    return {
+        "socket_timeout": TIMEOUT_S,
+        "socket_connect_timeout": TIMEOUT_S,
+        "health_check_interval": 0,
+        "protocol": 2,  # the third only adds a handshake and server pushes that nothing here reads
+    }
+
+
+def _credentials(parts: SplitResult) -> dict[str, Any]:
+    return {
+        name: unquote(value)
+        for name, value in (("username", parts.username), ("password", parts.password))
+        if value
+    }
+
+
+def _hosts(parts: SplitResult) -> list[tuple[str, int]]:
+    hosts = []
+    for item in parts.netloc.rpartition("@")[2].split(","):
+        host, _, port = item.rpartition(":")
+        if not host or not port.isascii() or not port.isdigit():
+            raise ValueError(f"{item!r} is not host:port")
+        hosts.append((host.strip("[]"), int(port)))
+    return hosts

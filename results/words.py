@@ -128,6 +128,11 @@ def seconds(value: float | None) -> str:
     return "-" if value is None else f"{value:.1f} s"
 
 
+def kinds(cell: Cell) -> str:
+    """The faults of the cell by the names that experiment files use, for example `kill` or `-`."""
+    return " + ".join(fault.kind for fault in cell.faults) or "-"
+
+
 def arm(cell: Cell) -> str:
     """The cell in a phrase, for example `stateful (memory), sticky`."""
     state = "" if cell.service is Service.STATELESS else f" ({cell.state.value})"

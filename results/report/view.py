@@ -129,7 +129,8 @@ def cell_view(cell: Cell, timeline: CellTimeline) -> CellView:
     return CellView(
         cell=cell,
         anchor=f"cell-{cell.name}",
-        title=words.arm(cell) + (f", repeat {cell.repeat}" if cell.repeat > 1 else ""),
+        title=f"{words.arm(cell)}, {words.kinds(cell)}"
+        + (f", repeat {cell.repeat}" if cell.repeat > 1 else ""),
         story=story(cell),
         mark=MARKS[cell.verdict],
         predicted=words.predicted(cell.predicted_lost),

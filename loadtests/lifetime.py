@@ -15,12 +15,12 @@ PR_SET_PDEATHSIG: Final = 1
 WATCH_S: Final = 0.5
 
 
-def die_with_parent() -> None:
+def die_with_parent(parent: int) -> None:
     """End this process when its parent ends: by the kernel on Linux, elsewhere by watching.
 
-    The kernel's signal is tied to the thread that started this process.
+    `parent` is its pid, to notice when it has ended before. The kernel's signal is tied to the
+    thread that started this process.
     """
-    parent = os.getppid()
     if sys.platform == "linux":
         libc = ctypes.CDLL(None, use_errno=True)
         if libc.prctl(PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0) == 0:

@@ -14,6 +14,7 @@ monkey.patch_all()
 import argparse
 import json
 import logging
+import os
 import signal
 import sys
 from pathlib import Path
@@ -42,7 +43,10 @@ def arguments(argv: list[str] | None = None) -> argparse.Namespace:
     parser.add_argument("--master-bind-host", default="*", help="where --master waits for workers")
     parser.add_argument("--master-host", default="127.0.0.1", help="where a --worker finds its master")
     parser.add_argument("--master-port", type=int, default=5557, help="of --master and --worker")
-    parser.add_argument("--die-with-parent", action="store_true", help="end when the parent process does")
+    parser.add_argument(
+        "--die-with-parent", nargs="?", type=int, const=os.getppid(), metavar="PID",
+        help="end when the parent process does; its PID tells also whether it has ended already",
+    )  # fmt: skip
     options = parser.parse_args(argv)
     if not options.worker and options.config is None:
         parser.error("--config is required (all but --worker)")
@@ -101,8 +105,8 @@ def main(argv: list[str] | None = None) -> int:
     ending = Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         gevent.signal_handler(number, ending.set)
-    if options.die_with_parent:
-        die_with_parent()
+    if options.die_with_parent is not None:
+        die_with_parent(options.die_with_parent)
     roles: list[Any] = []
     work = gevent.spawn(_guarded, run, options, roles)
     waited: list[Any] = [work, ending]

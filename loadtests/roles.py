@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import logging
+import os
 import subprocess
 import sys
 from dataclasses import dataclass, field
@@ -159,7 +160,7 @@ class Master:
         runner.update_state(STATE_RUNNING)
 
     def _start_worker(self, port: int) -> None:
-        command = [sys.executable, "-m", "loadtests.main", "--worker", "--die-with-parent"]
+        command = [sys.executable, "-m", "loadtests.main", "--worker", "--die-with-parent", str(os.getpid())]
         command += ["--master-host", LOOPBACK, "--master-port", str(port)]
         process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL)
         self._processes[process.pid] = process

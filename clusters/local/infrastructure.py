@@ -70,7 +70,14 @@ class Infrastructure:
         readable = readable_programs(self.programs.database, self._account, self.cache)
         log = self.logs / "database.log"
         shop = Workshop(
-            self.cache, readable, self._account, self.spawner, self.ports, log, harness_environment()
+            cache=self.cache,
+            programs=readable,
+            account=self._account,
+            spawner=self.spawner,
+            ports=self.ports,
+            log=log,
+            loader_log=self.logs / "shop.log",
+            environment=harness_environment(),
         )
         data = self.live.folder("database") / "data"
         template_password = copy_template(shop, recipe, data)

@@ -73,6 +73,8 @@ class Workshop:
     spawner: Spawner
     ports: Ports
     log: Path
+    """Of the database that is filled."""
+    loader_log: Path
     environment: Mapping[str, str] = field(repr=False)
 
 
@@ -128,7 +130,7 @@ def _make(shop: Workshop, recipe: Recipe, template: Path) -> None:
     with server.connect(password, "postgres") as connection:
         connection.execute(f'CREATE DATABASE "{DATABASE}"')
     command = recipe.command(server.url(password))
-    loader = shop.spawner.start(Program("loads the shop", command, shop.log, making, shop.environment))
+    loader = shop.spawner.start(Program("loads the shop", command, shop.loader_log, making, shop.environment))
     if not loader.wait(_PREPARE_TIMEOUT_S) or loader.how != "exit 0":
         raise ClusterError(f"the shop could not be loaded: {loader.how or 'no end'}: {loader.last_words()}")
     with server.connect(password) as connection:

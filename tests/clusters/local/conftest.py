@@ -1,0 +1,77 @@
+"""A cache of the tests' own, and an open cluster of small replicas."""
+
+from __future__ import annotations
+
+import shutil
+import sys
+import tempfile
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from clusters.local import LocalCluster
+from clusters.local.places import CACHE_VARIABLE
+from clusters.protocol import Deployment
+from foundation.terms import Balancer, Service, StateDesign
+
+REPLICA = (sys.executable, str(Path(__file__).with_name("replica.py")))
+NO_SHOP = (sys.executable, "-c", "pass")
+"""Small replicas need no data."""
+
+
+@pytest.fixture(scope="session", autouse=True)
+def cache() -> Iterator[Path]:
+    """Every user can enter it, unlike pytest's own folders."""
+    folder = Path(tempfile.mkdtemp(prefix="statefall-test-cache-"))
+    folder.chmod(0o755)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv(CACHE_VARIABLE, str(folder))
+        yield folder
+    shutil.rmtree(folder)
+
+
+@pytest.fixture(scope="session")
+def make_cluster(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., LocalCluster]:
+    """A cluster of small replicas, not opened yet."""
+
+    def make(**options: object) -> LocalCluster:
+        given = {"replica_command": REPLICA, "prepare_command": NO_SHOP, **options}
+        return LocalCluster(tmp_path_factory.mktemp("run"), **given)  # type: ignore[arg-type]
+
+    return make
+
+
+@pytest.fixture(scope="session")
+def open_cluster(make_cluster: Callable[..., LocalCluster]) -> Iterator[LocalCluster]:
+    cluster = make_cluster()
+    cluster.open()
+    yield cluster
+    cluster.close()
+
+
+@pytest.fixture
+def cluster(open_cluster: LocalCluster) -> Iterator[LocalCluster]:
+    """An open cluster with nothing deployed."""
+    yield open_cluster
+    open_cluster.withdraw()
+    open_cluster.start_store()
+
+
+@pytest.fixture
+def deployment(tmp_path: Path) -> Callable[..., Deployment]:
+    """Three small replicas, controlled by files in `tmp_path`; anything can be changed by name."""
+
+    def make(**changes: object) -> Deployment:
+        settings = {"STATEFALL_TEST_CONTROL": str(tmp_path), **changes.pop("settings", {})}  # type: ignore[dict-item]
+        given = {
+            "name": "c1",
+            "service": Service.STATEFUL,
+            "state": StateDesign.MEMORY,
+            "balancer": Balancer.PLAIN,
+            "replicas": 3,
+            **changes,
+        }
+        return Deployment(**given, settings=settings)  # type: ignore[arg-type]
+
+    return make

@@ -1,0 +1,72 @@
+"""The load generator's process."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import httpx
+import pytest
+
+from clusters.local import LocalCluster
+from tests.clusters.local.watching import gone, wait_until
+
+GENERATOR = """
+import http.server, json, os, signal, subprocess, sys
+config = open(sys.argv[sys.argv.index("--config") + 1]).read()
+port = int(sys.argv[sys.argv.index("--control-port") + 1])
+worker = subprocess.Popen([sys.executable, "-c", "import signal; signal.pause()"])
+if json.loads(config).get("stubborn"):
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)
+class Handler(http.server.BaseHTTPRequestHandler):
+    def do_GET(self):
+        body = json.dumps({"config": json.loads(config), "pids": [os.getpid(), worker.pid]}).encode()
+        self.send_response(200)
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+    def log_message(self, *_):
+        pass
+http.server.ThreadingHTTPServer(("127.0.0.1", port), Handler).serve_forever()
+"""
+
+
+@pytest.fixture
+def loaded(make_cluster: Callable[..., LocalCluster], tmp_path: Path) -> object:
+    """An open cluster whose load generator tells what it was given."""
+    script = tmp_path / "generator.py"
+    script.write_text(GENERATOR)
+    cluster = make_cluster(load_command=(sys.executable, str(script)))
+    cluster.open()
+    yield cluster
+    cluster.close()
+
+
+def answer(url: str) -> dict[str, object]:
+    found: dict[str, object] = {}
+
+    def asked() -> bool:
+        try:
+            found.update(httpx.get(url).json())
+        except httpx.ConnectError:
+            return False
+        return True
+
+    wait_until(asked, "the generator answers")
+    return found
+
+
+def test_it_is_given_the_balancer_as_its_target_and_ends_with_all_it_started(loaded: LocalCluster) -> None:
+    loaded.stop_load()
+    first = answer(loaded.start_load(b'{"target": "", "seed": 7}'))
+    assert first["config"] == {"target": loaded.target, "seed": 7}
+    loaded.stop_load()
+    assert all(gone(pid) for pid in first["pids"])  # type: ignore[attr-defined]
+    second = answer(loaded.start_load(b'{"target": "http://127.0.0.1:9", "stubborn": true}'))
+    assert second["config"] == {"target": "http://127.0.0.1:9", "stubborn": True}
+    third = answer(loaded.start_load(json.dumps({"target": ""}).encode()))
+    assert all(gone(pid) for pid in second["pids"])  # type: ignore[attr-defined]
+    loaded.close()
+    assert all(gone(pid) for pid in third["pids"])  # type: ignore[attr-defined]

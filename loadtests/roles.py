@@ -13,6 +13,7 @@ from typing import Any, Final
 import gevent
 from gevent.pywsgi import WSGIServer
 from locust.env import Environment
+from locust.exception import RPCError
 from locust.runners import STATE_MISSING, STATE_RUNNING, STATE_STOPPED
 
 from foundation.clock import system_clock
@@ -204,7 +205,7 @@ class Worker:
         runner = self.environment.runner
         if runner is None:
             return
-        with contextlib.suppress(Exception):  # the master may have gone before
+        with contextlib.suppress(RPCError):  # the master may have gone before
             self.environment.events.quitting.fire(environment=self.environment)
         runner.quit()
         runner.client.close(linger=0)

@@ -234,6 +234,18 @@ def test_a_worker_that_vanishes_is_the_generators_fault_and_is_named(tmp_path: P
     assert_books_balance(result)
 
 
+def test_a_worker_that_hangs_is_named_and_not_waited_for_longer_than_its_heartbeat(tmp_path: Path) -> None:
+    with serve(Shop()) as url, generating(config_for(url, workers=2), tmp_path) as load:
+        load.channel.start()
+        wait_until(lambda: load.logins() == 12, "all shoppers have arrived")
+        load.workers()[0].suspend()
+        result = load.channel.finish()
+    (fault,) = result.generator_faults
+    assert "its heartbeat stopped" in fault
+    assert len(result.sessions) == 6
+    assert_books_balance(result)
+
+
 def test_workers_may_be_started_by_somebody_else(tmp_path: Path) -> None:
     with serve(Shop()) as url:
         config = tmp_path / "load.json"

@@ -139,11 +139,23 @@ class Cluster(Protocol):
     def delete(self, pod: Pod, *, grace_s: float | None = None) -> None:
         """Delete the pod (with the deployment's grace period unless given); a successor is made."""
 
+    def evict(self, pod: Pod, *, timeout_s: float = 60.0) -> None:
+        """Evict the pod, asking again while a disruption budget refuses; a successor is made."""
+
+    def drain(self, node: str, *, timeout_s: float = 120.0) -> tuple[Pod, ...]:
+        """Let no new pod onto the node and evict the deployment's from it; returns them, once gone."""
+
+    def uncordon(self, node: str) -> None:
+        """Let pods onto a drained node again."""
+
     def scale(self, replicas: int) -> tuple[Pod, ...]:
         """Set the number of replicas; returns the pods chosen to go (scale-in), else nothing."""
 
     def roll(self) -> None:
         """Begin a rolling update to a new revision of the same service (one surge, none unavailable)."""
+
+    def undo(self) -> None:
+        """Begin to roll back to the revision before."""
 
     def stop_store(self) -> None:
         """Make the session store unreachable; its content survives."""

@@ -184,6 +184,18 @@ class LocalCluster:
         controller = self._controlled()
         controller.ask(lambda: controller.delete(pod.uid, grace_s))
 
+    def evict(self, pod: Pod, *, timeout_s: float = 60.0) -> None:
+        """See `Cluster.evict`. Raises InputError: nothing here keeps disruption budgets."""
+        raise _needs_kubernetes("an eviction", "a disruption budget decides on it; `delete` is its like here")
+
+    def drain(self, node: str, *, timeout_s: float = 120.0) -> tuple[Pod, ...]:
+        """See `Cluster.drain`. Raises InputError: there is one node."""
+        raise _needs_kubernetes("a node drain", "here there is one node")
+
+    def uncordon(self, node: str) -> None:
+        """See `Cluster.uncordon`. Raises InputError: there is one node."""
+        raise _needs_kubernetes("a node drain", "here there is one node")
+
     def scale(self, replicas: int) -> tuple[Pod, ...]:
         """See `Cluster.scale`."""
         if replicas < 0:
@@ -195,6 +207,10 @@ class LocalCluster:
         """See `Cluster.roll`. Goes on in the background: watch the transitions."""
         controller = self._controlled()
         controller.ask(controller.roll)
+
+    def undo(self) -> None:
+        """See `Cluster.undo`. Raises InputError: revisions differ in their name alone here."""
+        raise _needs_kubernetes("a rollback", "here it would be the same as another rolling update")
 
     def stop_store(self) -> None:
         """See `Cluster.stop_store`. Connections are refused, as when a Service has no endpoint."""
@@ -237,3 +253,7 @@ class LocalCluster:
 
 def _nothing_left(view: View) -> bool:
     return not view.pods and not (view.route and view.route.endpoints)
+
+
+def _needs_kubernetes(what: str, why: str) -> InputError:
+    return InputError(f"{what} needs Kubernetes: {why}", hint="--cluster kubernetes")

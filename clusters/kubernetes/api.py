@@ -1,0 +1,326 @@
+"""Calls to the API server, on plain JSON objects, in one namespace, through the official client.
+
+The guard stands here: whatever is written lies in the namespace and carries the label that says it
+is Statefall's; an object of the same name that does not is left alone. (A node is no part of a
+namespace: the two calls that mark one are made by name, in `nodes`.)
+"""
+
+from __future__ import annotations
+
+import json
+import socket
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from typing import Any, Final, cast
+
+import urllib3
+from kubernetes import client
+
+from clusters.kubernetes.kinds import Kind, Object, kind_of, labels_of, name_of
+from clusters.protocol import ClusterError
+from foundation.errors import EnvironmentUnfit, InputError
+
+PART_OF: Final = "app.kubernetes.io/part-of"
+OURS: Final = f"{PART_OF}=statefall"
+FIELD_MANAGER: Final = "statefall"
+CALL_TIMEOUT_S: Final = 30.0
+_APPLY: Final = "application/apply-patch+yaml"
+_MERGE: Final = "application/merge-patch+json"
+
+
+class Refused(ClusterError):
+    """The API server refused a call."""
+
+    def __init__(self, what: str, status: int, message: str, retry_after_s: float | None) -> None:
+        self.status, self.retry_after_s = status, retry_after_s
+        super().__init__(f"{what}: {message}")
+
+
+class Expired(ClusterError):
+    """A watch cannot go on from where it was: list again."""
+
+
+@dataclass(frozen=True, slots=True)
+class Listing:
+    """Objects, and the version from which a watch goes on."""
+
+    items: tuple[Object, ...]
+    version: str
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """What a watch tells."""
+
+    type: str
+    """ADDED, MODIFIED, DELETED or BOOKMARK."""
+    object: Object
+
+
+class Api:
+    """The API server as one namespace sees it. Raises Refused, and EnvironmentUnfit when it may not."""
+
+    def __init__(self, configuration: Any, namespace: str) -> None:
+        self.namespace = namespace
+        self.host = str(configuration.host)
+        self.configuration = configuration
+        self._client = client.ApiClient(configuration)
+
+    def close(self) -> None:
+        """Close all connections."""
+        self._client.close()
+
+    # -- reading --------------------------------------------------------------------------------------
+
+    def version(self) -> str:
+        """The API server's version. Raises EnvironmentUnfit when it does not answer."""
+        return str(self._json("GET", "/version", "ask for the version")["gitVersion"])
+
+    def get(self, kind: Kind, name: str) -> Object | None:
+        """The object, or None."""
+        try:
+            return self._json("GET", kind.path(self.namespace, name), f"read {kind.name} {name}")
+        except Refused as refusal:
+            if refusal.status == 404:
+                return None
+            raise
+
+    def list(self, kind: Kind, labels: str = "") -> Listing:
+        """All of a kind that carry the labels (`a=b,c=d`)."""
+        query = {"labelSelector": labels} if labels else {}
+        found = self._json("GET", kind.path(self.namespace), f"list {kind.plural}", query=query)
+        items = tuple({"kind": kind.name, **item} for item in found["items"])
+        return Listing(items, str(found["metadata"]["resourceVersion"]))
+
+    @contextmanager
+    def watch(self, kind: Kind, labels: str, version: str, timeout_s: int) -> Iterator[Watching]:
+        """Changes after `version`, for at most so long. Raises Expired when that version is gone."""
+        query = {
+            "watch": "true",
+            "labelSelector": labels,
+            "resourceVersion": version,
+            "allowWatchBookmarks": "true",
+            "timeoutSeconds": str(timeout_s),
+        }
+        response = self._call(
+            "GET", kind.path(self.namespace), f"watch {kind.plural}", query=query, timeout_s=timeout_s + 10.0
+        )
+        try:
+            yield Watching(response)
+        finally:
+            response.close()
+
+    def allowed(self, verb: str, group: str, resource: str, sub: str = "", *, anywhere: bool = False) -> bool:
+        """Whether the caller may do this, here or (`anywhere`) without a namespace."""
+        attributes = {"verb": verb, "group": group, "resource": resource, "subresource": sub}
+        if not anywhere:
+            attributes["namespace"] = self.namespace
+        answer = self._json(
+            "POST",
+            "/apis/authorization.k8s.io/v1/selfsubjectaccessreviews",
+            "ask what is allowed",
+            body={
+                "apiVersion": "authorization.k8s.io/v1",
+                "kind": "SelfSubjectAccessReview",
+                "spec": {"resourceAttributes": attributes},
+            },
+        )
+        return bool(answer["status"]["allowed"])
+
+    # -- writing --------------------------------------------------------------------------------------
+
+    def create(self, thing: Object) -> Object:
+        """Make it. Raises Refused (409) when it is there already."""
+        kind = self._ours(thing)
+        path = kind.path(self.namespace)
+        return self._json("POST", path, f"create {_words(thing)}", query=_MANAGED, body=thing)
+
+    def apply(self, thing: Object) -> Object:
+        """Make it so, server-side. Raises InputError when one of that name is not Statefall's."""
+        kind = self._ours(thing)
+        self._standing(kind, name_of(thing))
+        return self._json(
+            "PATCH",
+            kind.path(self.namespace, name_of(thing)),
+            f"apply {_words(thing)}",
+            query={**_MANAGED, "force": "true"},
+            body=thing,
+            content=_APPLY,
+        )
+
+    def patch(self, kind: Kind, name: str, changes: Object, sub: str = "") -> Object:
+        """Merge changes into an object of Statefall's."""
+        if self._standing(kind, name) is None:
+            raise ClusterError(f"{kind.name} {name} is not there")
+        return self._patch(kind, name, changes, sub)
+
+    def patch_node(self, kind: Kind, name: str, changes: Object) -> Object:
+        """Merge changes into something outside of the namespace; the caller has asked whether it should."""
+        return self._patch(kind, name, changes)
+
+    def replace(self, thing: Object) -> Object:
+        """Write it if nobody else did since it was read. Raises Refused (409) otherwise."""
+        kind = self._ours(thing)
+        path = kind.path(self.namespace, name_of(thing))
+        return self._json("PUT", path, f"write {_words(thing)}", query=_MANAGED, body=thing)
+
+    def post(self, kind: Kind, name: str, sub: str, body: Object) -> Object:
+        """Call a subresource that acts (an eviction)."""
+        path = kind.path(self.namespace, name, sub)
+        return self._json("POST", path, f"{sub} of {kind.name} {name}", body=body)
+
+    def delete(
+        self, kind: Kind, name: str, *, uid: str = "", version: str = "", grace_s: float | None = None
+    ) -> bool:
+        """Delete it if it is (still) this one; its dependants follow. False when it was gone."""
+        options: Object = {"apiVersion": "v1", "kind": "DeleteOptions", "propagationPolicy": "Background"}
+        expected = {"uid": uid, "resourceVersion": version}
+        options["preconditions"] = {key: value for key, value in expected.items() if value}
+        if grace_s is not None:
+            options["gracePeriodSeconds"] = round(grace_s)
+        if not uid and self._standing(kind, name) is None:
+            return False
+        path = kind.path(self.namespace, name)
+        try:
+            self._json("DELETE", path, f"delete {kind.name} {name}", body=options)
+        except Refused as refusal:
+            if refusal.status == 404:
+                return False
+            raise
+        return True
+
+    def _patch(self, kind: Kind, name: str, changes: Object, sub: str = "") -> Object:
+        path = kind.path(self.namespace, name, sub)
+        return self._json(
+            "PATCH", path, f"change {kind.name} {name}", query=_MANAGED, body=changes, content=_MERGE
+        )
+
+    def _ours(self, thing: Object) -> Kind:
+        kind = kind_of(thing)
+        namespace = thing["metadata"].get("namespace", self.namespace if kind.namespaced else "")
+        if kind.namespaced and namespace != self.namespace:
+            raise ClusterError(f"{_words(thing)} lies in {namespace}, not in {self.namespace}: left alone")
+        if labels_of(thing).get(PART_OF) != "statefall":
+            raise ClusterError(f"{_words(thing)} does not carry the label {OURS}: left alone")
+        return kind
+
+    def _standing(self, kind: Kind, name: str) -> Object | None:
+        """What stands under that name. Raises InputError when it is not Statefall's."""
+        found = self.get(kind, name)
+        if found is not None and labels_of(found).get(PART_OF) != "statefall":
+            raise InputError(
+                f"{kind.name} {name} is not Statefall's (it lacks the label {OURS}): left alone",
+                where=f"namespace {self.namespace}",
+                hint="choose another namespace with STATEFALL_NAMESPACE",
+            )
+        return found
+
+    # -- the wire -------------------------------------------------------------------------------------
+
+    def _json(self, method: str, path: str, what: str, **options: Any) -> Object:
+        response = self._call(method, path, what, **options)
+        return cast(Object, json.loads(response.data))
+
+    def _call(
+        self,
+        method: str,
+        path: str,
+        what: str,
+        *,
+        query: dict[str, str] | None = None,
+        body: Object | None = None,
+        content: str = "application/json",
+        timeout_s: float = CALL_TIMEOUT_S,
+    ) -> Any:
+        try:
+            request = self._client.param_serialize(
+                method,
+                path,
+                query_params=list((query or {}).items()),
+                header_params={"Accept": "application/json", "Content-Type": content},
+                body=body,
+                auth_settings=["BearerToken"],
+            )
+            response = self._client.call_api(*request, _request_timeout=timeout_s).response
+        except (client.ApiException, urllib3.exceptions.HTTPError, OSError) as error:
+            raise EnvironmentUnfit(
+                f"the cluster at {self.host} does not answer: {_cause(error)}",
+                hint="is it running, and is this its kubeconfig?",
+            ) from error
+        if not 200 <= response.status < 300:
+            raise self._refusal(what, response)
+        return response
+
+    def _refusal(self, what: str, response: Any) -> Refused | EnvironmentUnfit:
+        try:
+            message = str(json.loads(response.data)["message"])
+        except (ValueError, KeyError, TypeError):
+            message = f"{response.status} {response.reason}"
+        line = message.splitlines()[0]
+        if response.status == 401:
+            return EnvironmentUnfit(
+                f"the cluster at {self.host} does not know who is calling", hint="check the kubeconfig's user"
+            )
+        if response.status == 403 and "exceeded quota" in message:
+            return EnvironmentUnfit(
+                f"cannot {what}: {line}", hint="raise the quota, or use a namespace without one"
+            )
+        if response.status == 403:
+            return EnvironmentUnfit(
+                f"not allowed to {what}: {line}", hint="k8s/conductor/role.yaml lists what is needed"
+            )
+        after = response.headers.get("Retry-After")
+        return Refused(
+            f"cannot {what}", response.status, line, float(after) if after and after.isdigit() else None
+        )
+
+
+class Watching:
+    """A watch that is under way. Iterate for its changes; `end` stops that from another thread."""
+
+    def __init__(self, response: Any) -> None:
+        self._response = response
+
+    def end(self) -> None:
+        """Wake the thread that iterates: what it waits for will not come."""
+        connection = getattr(self._response, "connection", None)
+        raw = getattr(connection, "sock", None)
+        if raw is not None:
+            # Closing would wait for the reader that it is meant to wake.
+            with suppress(OSError):  # the server may have closed first
+                raw.shutdown(socket.SHUT_RDWR)
+
+    def __iter__(self) -> Iterator[Change]:
+        """Raises Expired, and EnvironmentUnfit when the connection breaks."""
+        try:
+            for line in _lines(self._response):
+                told = json.loads(line)
+                if told["type"] == "ERROR":
+                    raise Expired(str(told["object"].get("message", told["object"])))
+                yield Change(told["type"], told["object"])
+        except (urllib3.exceptions.HTTPError, OSError) as error:
+            raise EnvironmentUnfit(f"a watch broke: {_cause(error)}") from error
+
+
+def _lines(response: Any) -> Iterator[bytes]:
+    rest = b""
+    for chunk in response.stream(amt=None, decode_content=False):
+        *whole, rest = (rest + chunk).split(b"\n")
+        yield from (line for line in whole if line)
+
+
+_MANAGED: Final = {"fieldManager": FIELD_MANAGER}
+
+
+def _words(thing: Object) -> str:
+    return f"{thing['kind']} {name_of(thing)}"
+
+
+def _cause(error: BaseException) -> str:
+    """The innermost reason, in one line."""
+    reason = getattr(error, "reason", None) or error
+    while isinstance(reason, urllib3.exceptions.MaxRetryError) and reason.reason is not None:
+        reason = reason.reason
+    text = str(reason).strip().splitlines()
+    return text[-1].rpartition(": ")[2] if text else type(reason).__name__

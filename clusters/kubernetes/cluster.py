@@ -1,0 +1,231 @@
+"""The Kubernetes cluster: the same manifests as by hand, seen through watches, in one namespace."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+from clusters.kubernetes import manifests
+from clusters.kubernetes.access import Place, configuration
+from clusters.kubernetes.api import Api
+from clusters.kubernetes.checks import refuse_unfit
+from clusters.kubernetes.faults import Faults
+from clusters.kubernetes.fingerprint import fingerprint
+from clusters.kubernetes.ground import Ground
+from clusters.kubernetes.infrastructure import Infrastructure, ensure_namespace
+from clusters.kubernetes.kinds import LEASE, NAMESPACE
+from clusters.kubernetes.lease import NAME, Tenancy
+from clusters.kubernetes.load import Load
+from clusters.kubernetes.observer import Observer
+from clusters.kubernetes.pods import PORT
+from clusters.kubernetes.recovery import clear
+from clusters.kubernetes.removal import remove_all
+from clusters.kubernetes.rollout import Rollout
+from clusters.kubernetes.tunnel import fetch
+from clusters.notices import Notices
+from clusters.protocol import ClusterError, Deployment, Listener, Pod
+from foundation.terms import Balancer
+
+_METRICS_TIMEOUT_S: Final = 5.0
+_LABEL_LIMIT: Final = 63
+
+
+@dataclass(frozen=True, slots=True)
+class _Opened:
+    """The parts of an open cluster."""
+
+    ground: Ground
+    tenancy: Tenancy
+    infrastructure: Infrastructure
+    rollout: Rollout
+    faults: Faults
+    load: Load
+
+
+class KubernetesCluster:
+    """Fulfils `clusters.protocol.Cluster`. Use: `open`, `deploy`, ..., `close`."""
+
+    kind = "kubernetes"
+
+    def __init__(self, run_dir: Path, *, place: Place | None = None) -> None:
+        """`run_dir`: names the run. `place`: default from the environment, see `Place`."""
+        self._run = label_value(run_dir.name)
+        self._place = place or Place.from_environment()
+        self._api: Api | None = None
+        self._parts: _Opened | None = None
+        self._loss = ""
+        self._notices = Notices(self._on_loss)
+
+    # -- the surroundings -----------------------------------------------------------------------------
+
+    def open(self) -> None:
+        """See `Cluster.open`. Raises EnvironmentUnfit with all that is missing."""
+        if self._api is not None:
+            raise ClusterError("the cluster is open already")
+        self._api = Api(configuration(self._place), self._place.namespace)
+        try:
+            refuse_unfit(self._api, self._place)
+            self._begin(self._api)
+        except BaseException:
+            self.close()
+            raise
+
+    def _begin(self, api: Api) -> None:
+        if api.get(NAMESPACE, api.namespace) is not None and api.get(LEASE, NAME) is not None:
+            clear(api)  # raises while another conductor lives
+        observer = Observer(api, self._notices.put)
+        ground = Ground(api, observer, self._place, self._run)
+        tenancy = Tenancy(api, self._run, self._on_loss)
+        infrastructure = Infrastructure(ground)
+        self._parts = _Opened(
+            ground,
+            tenancy,
+            infrastructure,
+            Rollout(ground, infrastructure),
+            Faults(ground, tenancy),
+            Load(ground, infrastructure),
+        )
+        rendered = manifests.render("overlays/plain")
+        ensure_namespace(ground, rendered)
+        tenancy.take()
+        observer.open()
+        infrastructure.ensure(rendered)
+        infrastructure.start_store()
+
+    def close(self) -> None:
+        """See `Cluster.close`. What stood there before the run stays."""
+        parts, api = self._parts, self._api
+        self._parts = self._api = None
+        try:
+            if parts is not None and api is not None:
+                _take_down(parts, api, self._run)
+        finally:
+            if parts is not None:
+                parts.ground.observer.close()
+            if api is not None:
+                api.close()
+            self._notices.close()
+
+    def fingerprint(self) -> Mapping[str, str]:
+        """See `Cluster.fingerprint`."""
+        return fingerprint(self._opened.ground)
+
+    # -- the deployment -------------------------------------------------------------------------------
+
+    def deploy(self, deployment: Deployment, *, timeout_s: float = 180.0) -> None:
+        """See `Cluster.deploy`. It begins with an empty store."""
+        parts = self._opened
+        rendered = manifests.render(f"overlays/{deployment.balancer.value}")
+        parts.infrastructure.ensure(rendered)
+        parts.infrastructure.start_store()
+        parts.infrastructure.empty_store()
+        parts.rollout.begin(deployment, rendered, timeout_s)
+
+    def withdraw(self) -> None:
+        """See `Cluster.withdraw`."""
+        self._opened.rollout.withdraw()
+
+    def pods(self) -> tuple[Pod, ...]:
+        """See `Cluster.pods`."""
+        return self._opened.ground.observer.pods(self._opened.rollout.running.name)
+
+    def subscribe(self, listener: Listener) -> Callable[[], None]:
+        """See `Cluster.subscribe`. May be called before `open`."""
+        return self._notices.subscribe(listener)
+
+    def metrics(self, pod: Pod) -> str:
+        """See `Cluster.metrics`. Raises ClusterError when the pod does not answer."""
+        ground = self._opened.ground
+        return fetch(ground.api, pod.name, PORT, "/metrics", timeout_s=_METRICS_TIMEOUT_S).decode()
+
+    # -- faults ---------------------------------------------------------------------------------------
+
+    def kill(self, pod: Pod) -> None:
+        """See `Cluster.kill`."""
+        self._opened.faults.kill(pod)
+
+    def delete(self, pod: Pod, *, grace_s: float | None = None) -> None:
+        """See `Cluster.delete`. With 0 the object goes at once, and its process a moment later."""
+        self._opened.faults.delete(pod, grace_s)
+
+    def evict(self, pod: Pod, *, timeout_s: float = 60.0) -> None:
+        """See `Cluster.evict`."""
+        self._opened.faults.evict(pod, timeout_s)
+
+    def drain(self, node: str, *, timeout_s: float = 120.0) -> tuple[Pod, ...]:
+        """See `Cluster.drain`."""
+        return self._opened.faults.drain(node, timeout_s)
+
+    def uncordon(self, node: str) -> None:
+        """See `Cluster.uncordon`."""
+        self._opened.faults.uncordon(node)
+
+    def scale(self, replicas: int) -> tuple[Pod, ...]:
+        """See `Cluster.scale`."""
+        return self._opened.rollout.scale(replicas)
+
+    def roll(self) -> None:
+        """See `Cluster.roll`. Goes on in the background: watch the transitions."""
+        self._opened.rollout.roll()
+
+    def undo(self) -> None:
+        """See `Cluster.undo`."""
+        self._opened.rollout.undo()
+
+    def stop_store(self) -> None:
+        """See `Cluster.stop_store`. Connections are refused, and those that were open are cut."""
+        self._opened.infrastructure.stop_store()
+
+    def start_store(self) -> None:
+        """See `Cluster.start_store`."""
+        self._opened.infrastructure.start_store()
+
+    # -- the load -------------------------------------------------------------------------------------
+
+    @property
+    def target(self) -> str:
+        """Where the running deployment is called from inside of the cluster."""
+        deployment = self._opened.rollout.running
+        host = deployment.name if deployment.balancer is Balancer.CLIENT_IP else "balancer"
+        return f"http://{host}:{PORT}"
+
+    def start_load(self, config: bytes) -> str:
+        """See `Cluster.start_load`. An empty `target` becomes this cluster's balancer."""
+        return self._opened.load.start(config, self.target)
+
+    def stop_load(self) -> None:
+        """See `Cluster.stop_load`."""
+        if self._parts is not None:
+            self._parts.load.stop()
+
+    # -- inside ---------------------------------------------------------------------------------------
+
+    @property
+    def _opened(self) -> _Opened:
+        if self._parts is None:
+            raise ClusterError("the cluster is not open")
+        if self._loss:
+            raise ClusterError(self._loss)
+        return self._parts
+
+    def _on_loss(self, reason: str) -> None:
+        """Something that all rely on failed: every later call says so."""
+        self._loss = self._loss or reason
+
+
+def _take_down(parts: _Opened, api: Api, run: str) -> None:
+    """Undo all of it, as far as it came. Nodes first: they outlive the namespace."""
+    parts.faults.put_back()
+    parts.load.forget()
+    remove_all(api, run)
+    if api.get(NAMESPACE, api.namespace) is not None and parts.infrastructure.store_there():
+        parts.infrastructure.start_store()
+    parts.tenancy.release()
+
+
+def label_value(text: str) -> str:
+    """The text as a label value: letters, digits, `-`, `_`, `.`, at most 63, alphanumeric at both ends."""
+    return re.sub(r"[^A-Za-z0-9._-]", "-", text)[-_LABEL_LIMIT:].strip("-_.") or "run"

@@ -1,0 +1,133 @@
+"""What is done to single pods and to nodes, each with its own precondition.
+
+Whether a pod is the one that was meant is asked by UID: a name can come again with another pod.
+"""
+
+from __future__ import annotations
+
+import time
+from typing import Final
+
+from clusters.kubernetes.api import PART_OF, Refused
+from clusters.kubernetes.ground import Ground
+from clusters.kubernetes.kinds import NODE, POD, Object, labels_of, name_of
+from clusters.kubernetes.lease import Tenancy
+from clusters.kubernetes.manifests import COMPONENT, REPLICA, RUN_LABEL
+from clusters.kubernetes.observer import View
+from clusters.kubernetes.pods import pod_of, running
+from clusters.kubernetes.tunnel import run_in
+from clusters.protocol import ClusterError, Pod
+
+_TOO_MANY_REQUESTS: Final = 429
+_ASK_AGAIN_S: Final = 1.0
+
+
+class Faults:
+    """Faults at the pods of this run, and at the nodes that carry them."""
+
+    def __init__(self, ground: Ground, tenancy: Tenancy) -> None:
+        self._ground, self._tenancy = ground, tenancy
+        self._cordoned: list[str] = []
+
+    def kill(self, pod: Pod) -> None:
+        """SIGKILL every process of the container but its init, from inside; the init ends with them."""
+        thing = self._mine(pod)
+        if not running(thing):
+            raise ClusterError(f"pod {pod.name} has no running container")
+        run_in(self._ground.api, pod.name, ["sh", "-c", "kill -KILL -1"])
+
+    def delete(self, pod: Pod, grace_s: float | None) -> None:
+        """Delete it if it is still this one."""
+        self._mine(pod)
+        if not self._ground.api.delete(POD, pod.name, uid=pod.uid, grace_s=grace_s):
+            raise ClusterError(f"pod {pod.name} is gone")
+
+    def evict(self, pod: Pod, timeout_s: float) -> None:
+        """Ask for its eviction, again and again while a disruption budget says not now.
+
+        Raises ClusterError when it still does at the deadline.
+        """
+        self._mine(pod)
+        deadline = time.monotonic() + timeout_s
+        while True:
+            try:
+                self._ground.api.post(POD, pod.name, "eviction", _eviction(pod, self._ground.place.namespace))
+                return
+            except Refused as refusal:
+                if refusal.status == 404:
+                    raise ClusterError(f"pod {pod.name} is gone") from refusal
+                wait_s = refusal.retry_after_s or _ASK_AGAIN_S
+                if refusal.status != _TOO_MANY_REQUESTS or time.monotonic() + wait_s > deadline:
+                    raise
+                time.sleep(wait_s)
+
+    def drain(self, node: str, timeout_s: float) -> tuple[Pod, ...]:
+        """Cordon the node and evict this run's replicas from it; returns them once they are gone."""
+        deadline = time.monotonic() + timeout_s
+        found = self._ground.observer.look(lambda view: _on_node(view, node))
+        assert isinstance(found, list)
+        fixed = [thing for thing in found if labels_of(thing).get(COMPONENT) != REPLICA]
+        if fixed:
+            raise ClusterError(
+                f"node {node} carries {', '.join(sorted(name_of(thing) for thing in fixed))}, "
+                "whose loss would end the experiment: drain another"
+            )
+        replicas = [pod_of(thing) for thing in found if self._is_mine(thing)]
+        self.cordon(node)
+        for pod in replicas:
+            self.evict(pod, deadline - time.monotonic())
+        uids = {pod.uid for pod in replicas}
+        left_s = deadline - time.monotonic()
+        if not self._ground.observer.wait_for(lambda view: not uids & view.pods.keys(), left_s):
+            raise ClusterError(f"node {node} was not drained after {timeout_s:.0f} s")
+        return tuple(replicas)
+
+    def cordon(self, node: str) -> None:
+        """Let no new pod onto the node; remembered before it is done. Raises ClusterError if unknown."""
+        standing = self._ground.api.get(NODE, node)
+        if standing is None:
+            raise ClusterError(f"there is no node {node}")
+        if standing["spec"].get("unschedulable"):
+            return  # it is so already, and not ours to put back
+        self._cordoned.append(node)
+        self._tenancy.cordoned(self._cordoned)
+        self._ground.api.patch_node(NODE, node, {"spec": {"unschedulable": True}})
+
+    def uncordon(self, node: str) -> None:
+        """Let pods onto a node again that was cordoned here; another is left as it is."""
+        if node not in self._cordoned:
+            return
+        self._ground.api.patch_node(NODE, node, {"spec": {"unschedulable": None}})
+        self._cordoned.remove(node)
+        self._tenancy.cordoned(self._cordoned)
+
+    def put_back(self) -> None:
+        """Uncordon every node that was cordoned here."""
+        for node in tuple(self._cordoned):
+            self.uncordon(node)
+
+    def _mine(self, pod: Pod) -> Object:
+        thing = self._ground.observer.find(pod.uid)
+        if thing is None:
+            raise ClusterError(f"no pod with UID {pod.uid} ({pod.name}): it is gone")
+        if not self._is_mine(thing):
+            raise ClusterError(f"pod {pod.name} was not made by this run: left alone")
+        return thing
+
+    def _is_mine(self, thing: Object) -> bool:
+        labels = labels_of(thing)
+        return labels.get(PART_OF) == "statefall" and labels.get(RUN_LABEL) == self._ground.run
+
+
+def _on_node(view: View, node: str) -> list[Object]:
+    """Statefall's pods that run on the node; what has ended is in nobody's way."""
+    return [thing for thing in view.pods.values() if pod_of(thing).node == node and running(thing)]
+
+
+def _eviction(pod: Pod, namespace: str) -> Object:
+    return {
+        "apiVersion": "policy/v1",
+        "kind": "Eviction",
+        "metadata": {"name": pod.name, "namespace": namespace},
+        "deleteOptions": {"preconditions": {"uid": pod.uid}},
+    }

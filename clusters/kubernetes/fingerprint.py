@@ -1,0 +1,41 @@
+"""What explains a result that was measured on a cluster: versions and sizes, in words."""
+
+from __future__ import annotations
+
+from clusters.kubernetes.ground import Ground
+from clusters.kubernetes.kinds import NODE, Object
+from clusters.kubernetes.manifests import COMPONENT
+
+_SHARED = ("balancer", "database", "store")
+
+
+def fingerprint(ground: Ground) -> dict[str, str]:
+    """Equal on equal clusters with equal programs."""
+    images = {
+        component: ", ".join(sorted({_image(thing) for thing in ground.find(COMPONENT, component)}))
+        for component in _SHARED
+    }
+    found = {
+        "kubernetes": ground.api.version(),
+        **images,
+        "image": ground.place.image,
+        "database_durability": "none (fsync off): its data is thrown away after the run",
+    }
+    if ground.api.allowed("list", "", "nodes", anywhere=True):
+        found |= _nodes(list(ground.api.list(NODE).items))
+    return found
+
+
+def _image(thing: Object) -> str:
+    return str(thing["spec"]["containers"][0]["image"])
+
+
+def _nodes(nodes: list[Object]) -> dict[str, str]:
+    info = [node["status"]["nodeInfo"] for node in nodes]
+    return {
+        "nodes": str(len(nodes)),
+        "cores_per_node": ", ".join(sorted({str(node["status"]["capacity"]["cpu"]) for node in nodes})),
+        "memory_per_node": ", ".join(sorted({str(node["status"]["capacity"]["memory"]) for node in nodes})),
+        "kernel": ", ".join(sorted({f"{i['kernelVersion']} {i['architecture']}" for i in info})),
+        "container_runtime": ", ".join(sorted({str(i["containerRuntimeVersion"]) for i in info})),
+    }

@@ -1,0 +1,56 @@
+"""What every part of the driver stands on: the API, the watches, where it runs and for which run."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from clusters.kubernetes.access import Place
+from clusters.kubernetes.api import Api
+from clusters.kubernetes.kinds import POD, Object, name_of
+from clusters.kubernetes.observer import Observer, View
+from clusters.kubernetes.pods import problem, waiting_for
+from clusters.protocol import ClusterError
+from foundation.errors import EnvironmentUnfit
+
+
+@dataclass(frozen=True, slots=True)
+class Ground:
+    """One run in one namespace."""
+
+    api: Api
+    observer: Observer
+    place: Place
+    run: str
+    """Label value that marks what this run made."""
+
+    def find(self, label: str, value: str) -> list[Object]:
+        """The pods that carry this label, as last seen."""
+        found = self.observer.look(lambda view: view.labelled(label, value))
+        assert isinstance(found, list)
+        return found
+
+    def remove_pods(self, label: str, value: str, *, grace_s: float = 1.0, timeout_s: float = 30.0) -> None:
+        """Delete the pods that carry this label and wait until none is left. Raises ClusterError."""
+        for thing in self.find(label, value):
+            self.api.delete(POD, name_of(thing), uid=str(thing["metadata"]["uid"]), grace_s=grace_s)
+        if not self.observer.wait_for(lambda view: not view.labelled(label, value), timeout_s):
+            left = ", ".join(name_of(thing) for thing in self.find(label, value))
+            raise ClusterError(f"these pods were not gone after {timeout_s:.0f} s: {left}")
+
+
+def refuse_hopeless(view: View, label: str, value: str) -> None:
+    """Raises when a pod with this label will not come up by waiting: EnvironmentUnfit or ClusterError."""
+    for thing in view.labelled(label, value):
+        words = problem(thing)
+        if "image" in words:
+            raise EnvironmentUnfit(
+                f"pod {name_of(thing)}: {words}",
+                hint="build and load it (make kind), or name another with STATEFALL_IMAGE",
+            )
+        if words:
+            raise ClusterError(f"pod {name_of(thing)}: {words}")
+
+
+def states(things: list[Object]) -> str:
+    """Each pod and what it waits for, in one line."""
+    return "; ".join(f"{name_of(thing)}: {waiting_for(thing)}" for thing in things) or "no pod was made"

@@ -1,0 +1,131 @@
+"""One conductor in a namespace at a time: a Lease that is renewed while it lives.
+
+The Lease also remembers what lies outside of the namespace and would not go with it (cordoned
+nodes), so that whoever recovers after a killed conductor knows what to put back.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable
+from datetime import UTC, datetime
+from typing import Final
+
+from clusters.kubernetes.api import PART_OF, Api, Refused
+from clusters.kubernetes.kinds import LEASE, Object
+from foundation.errors import InputError, StatefallError
+
+NAME: Final = "statefall-conductor"
+DURATION_S: Final = 15
+"""A conductor that has not renewed for so long is dead."""
+RENEW_EVERY_S: Final = 3.0
+CORDONED: Final = "statefall/cordoned"
+"""Annotation: names of the nodes that this conductor cordoned, comma separated."""
+_LOOK_EVERY_S: Final = 0.5
+_MICRO_TIME: Final = "%Y-%m-%dT%H:%M:%S.%fZ"
+
+
+class Tenancy:
+    """This conductor's hold on the namespace."""
+
+    def __init__(self, api: Api, run: str, on_loss: Callable[[str], None]) -> None:
+        """`on_loss`: is told, from another thread, when somebody else took the namespace."""
+        self._api, self._run, self._on_loss = api, run, on_loss
+        self._ending = threading.Event()
+        self._thread = threading.Thread(target=self._renew, name="lease", daemon=True)
+        self._writing = threading.Lock()
+        self._held = False
+
+    def take(self) -> None:
+        """Hold the namespace. Raises InputError while another conductor lives in it."""
+        standing = self._api.get(LEASE, NAME)
+        if standing is not None:
+            if lives(self._api, standing):
+                raise InputError(
+                    f"another run is under way here ({_holder(standing)})",
+                    where=f"namespace {self._api.namespace}",
+                    hint="wait for it, or choose another namespace with STATEFALL_NAMESPACE",
+                )
+            self._api.delete(LEASE, NAME, uid=str(standing["metadata"]["uid"]))
+        try:
+            self._api.create(self._lease())
+        except Refused as refusal:
+            if refusal.status == 409:
+                raise InputError(
+                    "another run began at the same moment", where=f"namespace {self._api.namespace}"
+                ) from refusal
+            raise
+        self._held = True
+        self._thread.start()
+
+    def cordoned(self, nodes: list[str]) -> None:
+        """Remember these nodes: called before the first is cordoned and after the last was put back."""
+        with self._writing:
+            self._api.patch(LEASE, NAME, {"metadata": {"annotations": {CORDONED: ",".join(nodes) or None}}})
+
+    def release(self) -> None:
+        """Let go. Idempotent."""
+        self._ending.set()
+        if self._thread.is_alive():
+            self._thread.join()
+        if self._held:
+            self._held = False
+            self._api.delete(LEASE, NAME)
+
+    def _renew(self) -> None:
+        while not self._ending.wait(RENEW_EVERY_S):
+            try:
+                with self._writing:
+                    standing = self._api.get(LEASE, NAME)
+                    if standing is None or _holder(standing) != self._run:
+                        self._on_loss("another run took over the namespace")
+                        return
+                    self._api.patch(LEASE, NAME, {"spec": {"renewTime": _now()}})
+            except StatefallError:
+                continue  # out of reach: the watches say so; until then it is tried again
+
+    def _lease(self) -> Object:
+        return {
+            "apiVersion": LEASE.api_version,
+            "kind": LEASE.name,
+            "metadata": {
+                "name": NAME,
+                "namespace": self._api.namespace,
+                "labels": {PART_OF: "statefall"},
+            },
+            "spec": {
+                "holderIdentity": self._run,
+                "leaseDurationSeconds": DURATION_S,
+                "acquireTime": _now(),
+                "renewTime": _now(),
+            },
+        }
+
+
+def lives(api: Api, lease: Object) -> bool:
+    """Whether its conductor renews it still: watched for as long as it holds, whatever the clocks say."""
+    deadline = time.monotonic() + float(lease["spec"].get("leaseDurationSeconds", DURATION_S))
+    renewed = lease["spec"].get("renewTime")
+    while time.monotonic() < deadline:
+        time.sleep(_LOOK_EVERY_S)
+        standing = api.get(LEASE, NAME)
+        if standing is None:
+            return False
+        if standing["spec"].get("renewTime") != renewed:
+            return True
+    return False
+
+
+def nodes_to_put_back(lease: Object) -> list[str]:
+    """Nodes that its conductor had cordoned."""
+    noted = (lease["metadata"].get("annotations") or {}).get(CORDONED, "")
+    return [name for name in noted.split(",") if name]
+
+
+def _holder(lease: Object) -> str:
+    return str(lease["spec"].get("holderIdentity", ""))
+
+
+def _now() -> str:
+    return datetime.now(UTC).strftime(_MICRO_TIME)

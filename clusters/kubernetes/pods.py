@@ -1,0 +1,143 @@
+"""What a pod is and what happened to it, read from what the API server tells. Pure."""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+from clusters.kubernetes.kinds import Object, labels_of, name_of
+from clusters.protocol import Pod, Transition
+
+DEPLOYMENT_LABEL: Final = "statefall/deployment"
+PORT: Final = 8000
+_REVISION_LABEL: Final = "pod-template-hash"
+_SIGNAL_BASE: Final = 128
+"""A process ended by signal n is told as exit code 128 + n."""
+
+
+def pod_of(thing: Object, *, gone: bool = False) -> Pod:
+    """The pod in the protocol's words; `gone` when it was deleted."""
+    status: Object = thing.get("status", {})
+    container = _container(thing)
+    passes = not gone and _condition(status, "Ready") and running(thing)
+    terminating = gone or "deletionTimestamp" in thing["metadata"]
+    address = status.get("podIP", "")
+    return Pod(
+        name=name_of(thing),
+        uid=str(thing["metadata"]["uid"]),
+        address=f"{address}:{PORT}" if address else "",
+        container_id=str(container.get("containerID", "")),
+        restart_count=int(container.get("restartCount", 0)),
+        ready=passes and not terminating,
+        serving=passes,
+        terminating=terminating,
+        revision=labels_of(thing).get(_REVISION_LABEL, ""),
+        node=str(thing["spec"].get("nodeName", "")),
+    )
+
+
+def running(thing: Object) -> bool:
+    """Whether the pod's container runs."""
+    return "running" in _container(thing).get("state", {})
+
+
+def succeeded(thing: Object) -> bool:
+    """Whether the pod's work is done."""
+    return bool(thing.get("status", {}).get("phase") == "Succeeded")
+
+
+def transitions(before: Object | None, after: Object, *, gone: bool = False) -> list[tuple[Transition, str]]:
+    """What happened between two sights of a pod, in order, each with its detail.
+
+    A watch may skip states, so a container that was restarted in between counts as exited and started.
+    """
+    was = pod_of(before) if before else None
+    now = pod_of(after, gone=gone)
+    was_running, is_running = before is not None and running(before), running(after) and not gone
+    restarted = was is not None and was.container_id != "" and now.container_id != was.container_id
+    found: list[tuple[Transition, str]] = []
+    if was is None:
+        found.append((Transition.CREATED, ""))
+    if now.terminating and not (was and was.terminating):
+        found.append((Transition.TERMINATING, ""))
+    ended = _ending(after, earlier=not gone)
+    if was_running and (restarted or not is_running) and (ended or not gone):
+        found.append((Transition.CONTAINER_EXITED, ended))
+    if is_running and (not was_running or restarted):
+        found.append((Transition.CONTAINER_STARTED, ""))
+    if was and was.ready and not now.ready and not now.terminating:
+        found.append((Transition.UNREADY, ""))
+    if now.ready and not (was and was.ready and not restarted):
+        found.append((Transition.READY, ""))
+    if gone:
+        found.append((Transition.GONE, ""))
+    return found
+
+
+def problem(thing: Object) -> str:
+    """Why this pod will not come up by waiting, in words; empty while it may."""
+    status: Object = thing.get("status", {})
+    for container in status.get("containerStatuses", []):
+        waiting: Object = container.get("state", {}).get("waiting", {})
+        reason = waiting.get("reason", "")
+        if reason in {"ErrImagePull", "ImagePullBackOff", "ErrImageNeverPull", "InvalidImageName"}:
+            return f"the image {container['image']} cannot be had ({reason})"
+        if reason in {"CreateContainerConfigError", "CreateContainerError", "RunContainerError"}:
+            return f"its container cannot be made: {_first_line(str(waiting.get('message') or reason))}"
+        if reason == "CrashLoopBackOff" and container.get("restartCount", 0) >= _CRASHES_UNTIL_HOPELESS:
+            return f"it crashed {container['restartCount']} times ({_ending(thing)})"
+    return ""
+
+
+_CRASHES_UNTIL_HOPELESS: Final = 3
+
+
+def waiting_for(thing: Object) -> str:
+    """What the pod waits for, in words, for the message of a deadline that passed."""
+    for condition in thing.get("status", {}).get("conditions", []):
+        if condition["type"] == "PodScheduled" and condition["status"] == "False":
+            return f"not scheduled: {_first_line(condition.get('message', ''))}"
+    if hopeless := problem(thing):
+        return hopeless
+    return "running, not ready" if running(thing) else str(thing.get("status", {}).get("phase", "Pending"))
+
+
+def endpoint_states(slices: list[Object]) -> dict[str, str]:
+    """Pod UID -> `open` (gets new sessions) or `fenced` (terminating and serving still)."""
+    found = {}
+    for endpoint in (e for s in slices for e in s.get("endpoints") or []):
+        conditions: Object = endpoint.get("conditions", {})
+        if not conditions.get("serving", conditions.get("ready", True)):
+            continue
+        uid = str((endpoint.get("targetRef") or {}).get("uid", ""))
+        found[uid] = "fenced" if conditions.get("terminating") else "open"
+    return found
+
+
+def _container(thing: Object) -> dict[str, Any]:
+    statuses = thing.get("status", {}).get("containerStatuses") or [{}]
+    return dict(statuses[0])
+
+
+def _condition(status: Object, kind: str) -> bool:
+    return any(c["type"] == kind and c["status"] == "True" for c in status.get("conditions", []))
+
+
+def _ending(thing: Object, *, earlier: bool = True) -> str:
+    """How the container ended, or (`earlier`) the one before it: `signal 9`, `exit 0`; empty if unknown."""
+    container = _container(thing)
+    states = [container.get("state", {}), *([container.get("lastState", {})] if earlier else [])]
+    for state in states:
+        if "terminated" in state:
+            return _how(state["terminated"])
+    return ""
+
+
+def _how(terminated: Object) -> str:
+    code = int(terminated.get("exitCode", 0))
+    number = int(terminated.get("signal", 0)) or (code - _SIGNAL_BASE if code > _SIGNAL_BASE else 0)
+    words = f"signal {number}" if number else f"exit {code}"
+    return f"{words} (out of memory)" if terminated.get("reason") == "OOMKilled" else words
+
+
+def _first_line(text: str) -> str:
+    return text.strip().splitlines()[0] if text.strip() else ""

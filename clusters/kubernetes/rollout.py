@@ -1,0 +1,165 @@
+"""One deployment at a time: brought up, scaled, rolled forward and back, withdrawn."""
+
+from __future__ import annotations
+
+import time
+from datetime import UTC, datetime
+from typing import Final
+
+from clusters.kubernetes import manifests
+from clusters.kubernetes.api import OURS
+from clusters.kubernetes.ground import Ground, refuse_hopeless, states
+from clusters.kubernetes.infrastructure import Infrastructure
+from clusters.kubernetes.kinds import AUTOSCALER, DEPLOYMENT, REPLICA_SET, Object, name_of
+from clusters.kubernetes.observer import View
+from clusters.kubernetes.pods import DEPLOYMENT_LABEL, pod_of
+from clusters.kubernetes.removal import remove_labelled
+from clusters.protocol import ClusterError, Deployment, Pod
+from foundation.errors import EnvironmentUnfit, InputError
+from foundation.terms import Balancer
+
+_ROLLED: Final = "statefall/rolled-at"
+_REVISION: Final = "deployment.kubernetes.io/revision"
+_LOOK_EVERY_S: Final = 0.1
+_CONDITIONS_EVERY_S: Final = 2.0
+_SCALE_TIMEOUT_S: Final = 30.0
+
+
+class Rollout:
+    """The deployment of the running cell, if there is one."""
+
+    def __init__(self, ground: Ground, infrastructure: Infrastructure) -> None:
+        self._ground, self._infrastructure = ground, infrastructure
+        self._deployment: Deployment | None = None
+
+    @property
+    def running(self) -> Deployment:
+        """Raises ClusterError when none runs."""
+        if self._deployment is None:
+            raise ClusterError("nothing is deployed")
+        return self._deployment
+
+    def begin(self, deployment: Deployment, rendered: tuple[Object, ...], timeout_s: float) -> None:
+        """Run it and return once every replica is ready and gets requests. Raises ClusterError if never."""
+        deadline = time.monotonic() + timeout_s
+        self._deployment = deployment
+        self._ground.observer.follow(deployment.name)
+        objects = manifests.settled(
+            manifests.cell(rendered, deployment), self._ground.place, self._ground.run
+        )
+        for thing in objects:
+            self._ground.api.create(thing)
+        self._await_replicas(deadline, timeout_s)
+        if deployment.balancer is not Balancer.CLIENT_IP:
+            self._await_route(deadline)
+
+    def withdraw(self) -> None:
+        """Remove it, forcefully. A no-op when none runs."""
+        if self._deployment is None:
+            return
+        name = self._deployment.name
+        if self._ground.api.get(DEPLOYMENT, name) is not None:
+            # None wanted first: else the controller replaces the pods that are removed next.
+            self._ground.api.patch(DEPLOYMENT, name, {"spec": {"replicas": 0}})
+        self._ground.remove_pods(DEPLOYMENT_LABEL, name)
+        remove_labelled(self._ground.api, f"{OURS},{DEPLOYMENT_LABEL}={name}")
+        self._deployment = None
+        self._ground.observer.follow("")
+
+    def scale(self, replicas: int) -> tuple[Pod, ...]:
+        """Set the number of replicas; returns the pods that the ReplicaSet chose to end."""
+        name = self.running.name
+        if replicas < 0:
+            raise InputError(f"cannot scale to {replicas} replicas", hint="0 or more")
+        self._refuse_autoscaled(name)
+        before = self._ground.observer.pods(name)
+        staying = [pod.uid for pod in before if not pod.terminating]
+        self._ground.api.patch(DEPLOYMENT, name, {"spec": {"replicas": replicas}}, sub="scale")
+        leaving = max(len(staying) - replicas, 0)
+
+        def chosen(view: View) -> list[Pod]:
+            living = {uid for uid in staying if uid in view.pods and not pod_of(view.pods[uid]).terminating}
+            return [pod for pod in before if pod.uid in staying and pod.uid not in living]
+
+        if not self._ground.observer.wait_for(lambda view: len(chosen(view)) >= leaving, _SCALE_TIMEOUT_S):
+            raise ClusterError(f"{name}: no {leaving} pods began to end within {_SCALE_TIMEOUT_S:.0f} s")
+        found = self._ground.observer.look(chosen)
+        assert isinstance(found, list)
+        return tuple(found)
+
+    def roll(self) -> None:
+        """Begin a rolling update: the same service under a new revision."""
+        now = datetime.now(UTC).isoformat()
+        template = {"metadata": {"annotations": {_ROLLED: now}}}
+        self._ground.api.patch(DEPLOYMENT, self.running.name, {"spec": {"template": template}})
+
+    def undo(self) -> None:
+        """Begin to roll back to the revision before, as `kubectl rollout undo` does."""
+        name = self.running.name
+        sets = self._ground.api.list(REPLICA_SET, f"{OURS},{DEPLOYMENT_LABEL}={name}").items
+        revisions = sorted(sets, key=_revision)
+        if len(revisions) < 2:
+            raise ClusterError(f"{name}: there is no earlier revision to go back to")
+        template: Object = revisions[-2]["spec"]["template"]
+        template["metadata"]["labels"].pop("pod-template-hash", None)
+        deployment = self._ground.api.get(DEPLOYMENT, name)
+        if deployment is None:
+            raise ClusterError(f"{name}: the Deployment is gone")
+        deployment["spec"]["template"] = template
+        self._ground.api.replace(deployment)
+
+    # -- inside ---------------------------------------------------------------------------------------
+
+    def _up(self, view: View) -> bool:
+        deployment = self.running
+        refuse_hopeless(view, DEPLOYMENT_LABEL, deployment.name)
+        ready = {pod.uid for pod in map(pod_of, view.of(deployment.name)) if pod.ready}
+        endpoints = view.endpoints(deployment.name)
+        open_ones = {uid for uid, state in endpoints.items() if state == "open"}
+        return len(ready) == deployment.replicas and open_ones == ready
+
+    def _await_replicas(self, deadline: float, timeout_s: float) -> None:
+        wait_for = self._ground.observer.wait_for
+        while not wait_for(self._up, min(_CONDITIONS_EVERY_S, deadline - time.monotonic())):
+            self._refuse_failed()
+            if time.monotonic() > deadline:
+                running = self.running
+                raise ClusterError(
+                    f"{running.name}: not {running.replicas} replicas ready after {timeout_s:.0f} s: "
+                    + states(self._ground.find(DEPLOYMENT_LABEL, running.name))
+                )
+
+    def _await_route(self, deadline: float) -> None:
+        name = self.running.name
+        while True:
+            wanted = {pod.address: False for pod in self._ground.observer.pods(name) if pod.ready}
+            routed = self._infrastructure.routed(name)
+            if routed == wanted:
+                return
+            if time.monotonic() > deadline:
+                raise ClusterError(f"{name}: the balancer routes to {sorted(routed)}, not {sorted(wanted)}")
+            time.sleep(_LOOK_EVERY_S)
+
+    def _refuse_failed(self) -> None:
+        """What keeps a ReplicaSet from making pods stands in the Deployment alone."""
+        deployment = self._ground.api.get(DEPLOYMENT, self.running.name)
+        for condition in (deployment or {}).get("status", {}).get("conditions", []):
+            if condition["type"] == "ReplicaFailure" and condition["status"] == "True":
+                message = str(condition.get("message", "")).strip().splitlines()[0]
+                if "exceeded quota" in message:
+                    raise EnvironmentUnfit(
+                        f"{self.running.name}: {message}",
+                        hint="raise the quota, or use a namespace without one",
+                    )
+                raise ClusterError(f"{self.running.name}: {message}")
+
+    def _refuse_autoscaled(self, name: str) -> None:
+        for autoscaler in self._ground.api.list(AUTOSCALER, OURS).items:
+            if autoscaler["spec"]["scaleTargetRef"]["name"] == name:
+                raise ClusterError(
+                    f"{name}: the number of replicas belongs to HorizontalPodAutoscaler {name_of(autoscaler)}"
+                )
+
+
+def _revision(replica_set: Object) -> int:
+    return int((replica_set["metadata"].get("annotations") or {}).get(_REVISION, 0))

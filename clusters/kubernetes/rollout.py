@@ -59,8 +59,11 @@ class Rollout:
             return
         name = self._deployment.name
         if self._ground.api.get(DEPLOYMENT, name) is not None:
-            # None wanted first: else the controller replaces the pods that are removed next.
+            # None wanted, and all told to end: else the controller replaces the pods that are removed next.
             self._ground.api.patch(DEPLOYMENT, name, {"spec": {"replicas": 0}})
+            self._ground.observer.wait_for(
+                lambda view: all(pod_of(thing).terminating for thing in view.of(name)), _SCALE_TIMEOUT_S
+            )
         self._ground.remove_pods(DEPLOYMENT_LABEL, name)
         remove_labelled(self._ground.api, f"{OURS},{DEPLOYMENT_LABEL}={name}")
         self._deployment = None

@@ -18,7 +18,7 @@ from services.stateless.app import create as create_stateless
 from tests.services.backing import Valkey, postgres
 
 SHOP = Parameters(seed=1, users=2_000, products=300)
-KEY = "a key for tests of at least sixty-four bytes so that HS512 would do too"
+KEY = "a key for tests that has at least sixty-four bytes so that HS512 would do"
 
 
 class MakeReplica(Protocol):

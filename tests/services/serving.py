@@ -49,7 +49,8 @@ class Served:
         return False
 
     def ready(self) -> bool:
-        """Whether it passes its readiness probe."""
+        """Whether it passes its readiness probe. Fails the test when it has ended instead."""
+        assert self.master.poll() is None, f"the replica ended with {self.master.returncode}"
         try:
             return httpx.get(f"{self.url}/ready", trust_env=False).status_code == 200
         except httpx.TransportError:

@@ -69,15 +69,18 @@ def make_app(settings: Settings, metrics: Metrics) -> Flask:
     return app
 
 
-def know_session(status: SessionStatus, version: int) -> None:
-    """Say on this request's answer what became of its session, and how many writes it holds."""
+def know_session(status: SessionStatus, version: int | None = None) -> None:
+    """Say on this request's answer what became of its session, and how many writes it holds, if known."""
     g.session_status = status
-    g.session_version = version
+    if version is not None:
+        g.session_version = version
 
 
 def body(model: type[_Body]) -> _Body:
     """The request's JSON body. Raises BadRequest that names the field and never repeats its value."""
     document = request.get_data(cache=False)
+    if request.content_length is None and len(document) >= MAX_BODY_BYTES:
+        raise RequestEntityTooLarge  # Werkzeug cuts a body of unknown length off at the limit, silently
     if document and not request.is_json:
         raise BadRequest("the body must be JSON (Content-Type: application/json)")
     try:

@@ -3,7 +3,7 @@
 A token is a JWT signed with HS256. The algorithm is pinned when it is read, since a token that
 chooses its own could choose none; `exp` is required and enforced. Each update makes a new token
 with fresh times. An old token stays valid until it expires: whoever sends one is back in the state
-it carries, and this design cannot tell.
+it carries, and this design cannot tell (docs/decisions/0030-replayed-tokens.md).
 """
 
 from __future__ import annotations

@@ -9,20 +9,27 @@ from __future__ import annotations
 import argparse
 import os
 import sys
+from contextlib import closing
 from typing import Final
 
 import redis
 
 from services.stateless.caching import COMMON, TENANTS, partition
+from services.store_client import connector
 
 _BATCH: Final = 1000
 
 
 def purge(store_url: str, tenant: str) -> int:
-    """Remove every cached entry of the tenant; returns how many those were. Raises redis.RedisError."""
+    """Remove every cached entry of the tenant; returns how many those were.
+
+    Raises ValueError for a URL that names no store and redis.RedisError when the store does not answer.
+    """
     removed = 0
-    with redis.Redis.from_url(store_url, protocol=2, socket_timeout=10.0) as client:
+    client = connector(store_url, connections=1)()
+    with closing(client):
         batch: list[bytes] = []
+        # One slot of a cluster holds all of a tenant, so one command can remove many of its keys.
         for key in client.scan_iter(match=f"{partition(tenant)}*", count=_BATCH):
             batch.append(key)
             if len(batch) == _BATCH:

@@ -113,6 +113,7 @@ class Visit:
                 self._nudge.clear()
 
     def _audit(self, done: Event) -> None:
+        self._nudge.clear()  # or the pauses between tries would be none
         for step in (CART_TOTAL, DASHBOARD):
             for _ in range(AUDIT_TRIES):
                 if self._session is None or self._stopping:

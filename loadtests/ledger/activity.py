@@ -58,9 +58,11 @@ class ActivityPromise:
         if strangers and not self._past.issuperset(strangers):
             return [Deviation(Verdict.FOREIGN, f"action {strangers[0]!r} was never sent")]
         acknowledged = tuple(action for action in seen if action in window)
-        if strangers or acknowledged != self._due(len(seen), len(acknowledged)):
+        if acknowledged != self._due(len(seen), len(acknowledged)):
             missing = next((a for a in reversed(window) if a not in seen), window[-1] if window else "")
             return [Deviation(Verdict.ROLLED_BACK, f"recent actions lack {missing!r} or are out of order")]
+        if strangers:
+            return [Deviation(Verdict.DUPLICATED, f"action {strangers[0]!r} came back")]
         self.adopt(seen)
         return []
 

@@ -130,6 +130,15 @@ def test_a_write_that_was_refused_is_not_expected() -> None:
     assert not desk.see(known(version=2, lines={5: 2, 9: 1}))
 
 
+def test_recent_actions_must_be_seen_too_before_a_session_is_kept() -> None:
+    desk = after_actions(2)
+    desk.book.mark()
+    desk.see(known(version=2))
+    assert desk.record_verdict() is Verdict.INDETERMINATE
+    desk.see(known(version=2, recent_activity=("a1", "a2")))
+    assert desk.record_verdict() is Verdict.KEPT
+
+
 def test_a_public_page_says_nothing_of_the_session() -> None:
     desk = after_two_adds()
     assert not desk.see(Answer(200, OTHER))
@@ -298,6 +307,24 @@ def test_an_action_remembered_twice_is_duplicated() -> None:
     assert desk.verdicts(known(version=2, recent_activity=("a1", "a2", "a2"))) == [Verdict.DUPLICATED]
 
 
+def test_an_action_that_had_left_the_window_and_came_back_was_applied_twice() -> None:
+    desk = after_actions(12)
+    back = (*(f"a{number}" for number in range(4, 13)), "a1")
+    assert desk.verdicts(known(version=12, recent_activity=back)) == [Verdict.DUPLICATED]
+
+
+def test_an_unanswered_action_that_was_seen_leave_the_window_may_not_come_back() -> None:
+    desk = Desk()
+    desk.see(TIMEOUT, RememberAction("late"))
+    window: tuple[str, ...] = ("late",)
+    assert not desk.see(known(recent_activity=window))
+    for number in range(10):
+        window = (*window, f"a{number}")[-10:]
+        assert not desk.see(known(recent_activity=window), RememberAction(f"a{number}"))
+    back = (*window[1:], "late")
+    assert desk.verdicts(known(recent_activity=back)) == [Verdict.DUPLICATED]
+
+
 # -- foreign --------------------------------------------------------------------------------------
 
 
@@ -333,7 +360,9 @@ def test_a_login_answered_with_another_user_is_foreign() -> None:
 # -- writes of unknown outcome --------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("outcome", [TIMEOUT, Answer(502, OTHER), Answer(500, HOME)])
+@pytest.mark.parametrize(
+    "outcome", [TIMEOUT, Answer(502, OTHER), Answer(500, HOME), Answer(200, HOME, readable=False)]
+)
 @pytest.mark.parametrize("applied", [True, False])
 def test_both_futures_of_an_unanswered_write_are_legal(outcome: Outcome, applied: bool) -> None:
     desk = after_two_adds()
@@ -344,6 +373,45 @@ def test_both_futures_of_an_unanswered_write_are_legal(outcome: Outcome, applied
     else:
         assert not desk.see(known(version=2, lines={5: 2, 9: 1}))
         assert not desk.see(known(version=3, lines={5: 3, 9: 1}), AddToCart(5, 1))
+
+
+@pytest.mark.parametrize("applied", [True, False])
+def test_a_write_answered_with_anothers_state_may_have_been_applied(applied: bool) -> None:
+    desk = after_two_adds()
+    desk.see(known(user_id=99), AddToCart(5, 1))
+    version, pieces = (3, 3) if applied else (2, 2)
+    assert not desk.see(known(version=version, lines={5: pieces, 9: 1}))
+
+
+def test_an_open_write_that_a_version_has_counted_stays_counted() -> None:
+    desk = after_two_adds()
+    desk.see(TIMEOUT, AddToCart(5, 1))
+    desk.see(TIMEOUT, AddToCart(9, 1))
+    assert not desk.see(known(version=3))
+    assert desk.verdicts(known(version=2)) == [Verdict.ROLLED_BACK]
+
+
+def test_once_a_version_counts_every_open_write_all_of_them_must_be_there() -> None:
+    desk = after_two_adds()
+    desk.see(TIMEOUT, AddToCart(5, 1))
+    assert not desk.see(known(version=3))
+    assert desk.verdicts(known(version=3, lines={5: 2, 9: 1})) == [Verdict.ROLLED_BACK]
+
+
+def test_a_cart_that_showed_an_open_add_must_go_on_showing_it() -> None:
+    desk = Desk()
+    for quantity in (1, 3):
+        desk.see(TIMEOUT, AddToCart(5, quantity))
+    assert not desk.see(known(lines={5: 3}))
+    assert not desk.see(known(), AddToCart(5, 1))
+    assert desk.verdicts(known(lines={5: 3})) == [Verdict.ROLLED_BACK]
+
+
+def test_an_open_preference_that_was_seen_must_stay() -> None:
+    desk = Desk(preferences={"theme": "plain"})
+    desk.see(TIMEOUT, SetPreferences({"theme": "dark"}))
+    assert not desk.see(known(preferences={"theme": "dark"}))
+    assert desk.verdicts(known(preferences={"theme": "plain"})) == [Verdict.ROLLED_BACK]
 
 
 def test_a_write_that_was_never_sent_cannot_have_been_applied() -> None:
@@ -441,6 +509,16 @@ def test_what_a_violation_did_not_show_is_taken_as_it_is_when_it_is_seen() -> No
     assert desk.record_verdict() is Verdict.KEPT
     desk.see(known(version=1, lines={5: 1}))
     assert desk.record_verdict() is Verdict.ROLLED_BACK
+
+
+def test_what_a_violation_showed_is_the_new_base_in_every_part() -> None:
+    desk = after_actions(3)
+    older = known(version=2, recent_activity=("a1", "a2"), preferences={})
+    assert desk.verdicts(older) == [Verdict.ROLLED_BACK]
+    desk.book.mark()
+    desk.see(older)
+    desk.see(known(version=3, recent_activity=("a1", "a2", "b")), RememberAction("b"))
+    assert desk.record_verdict() is Verdict.KEPT
 
 
 def test_the_worst_verdict_after_the_mark_stands() -> None:

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from decimal import Decimal
-from typing import Annotated
+from typing import Annotated, Final
 
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints, field_validator
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints, WithJsonSchema, field_validator
 
 from services.shop.accounts import MAX_PREFERENCES
 from services.shop.cart import MAX_LINES, MAX_QUANTITY, Cart, CartLine
@@ -14,6 +14,7 @@ from services.shop.catalogue import MAX_ID
 # No control characters: PostgreSQL's jsonb refuses NUL, and nothing here is a multi-line text.
 Text = Annotated[str, StringConstraints(min_length=1, max_length=64, pattern=r"^[^\x00-\x1f\x7f]+$")]
 Name = Annotated[str, StringConstraints(pattern=r"^[A-Za-z][A-Za-z0-9_.-]{0,31}$")]
+MAX_PRICE: Final = 10_000_000
 ProductId = Annotated[int, Field(ge=1, le=MAX_ID)]
 Quantity = Annotated[int, Field(ge=1, le=MAX_QUANTITY)]
 
@@ -45,7 +46,11 @@ class ClientLine(_Body):
     product_id: ProductId
     quantity: Quantity
     # Lax: JSON has no decimals; the number's shortest text is taken.
-    unit_price: Annotated[Decimal, Field(strict=False, ge=0, le=10_000_000, decimal_places=2)]
+    unit_price: Annotated[
+        Decimal,
+        Field(strict=False, ge=0, le=MAX_PRICE, decimal_places=2),
+        WithJsonSchema({"type": "number", "minimum": 0, "maximum": MAX_PRICE, "multipleOf": 0.01}),
+    ]
     added_at: Annotated[float, Field(ge=0, le=1e11, allow_inf_nan=False)]
 
     def line(self) -> CartLine:
@@ -54,7 +59,7 @@ class ClientLine(_Body):
 
 
 class ClientCart(_Body):
-    """A cart that travels."""
+    """A cart that travels; each product has one line."""
 
     lines: Annotated[list[ClientLine], Field(max_length=MAX_LINES)] = []
 
@@ -90,7 +95,10 @@ class Activity(_Body):
     action: Text
 
 
-class Utterance(_Body):
-    """What the user says in a conversation: one line."""
+Line = Annotated[str, StringConstraints(min_length=1, max_length=200, pattern=r"^[^\x00-\x1f\x7f]+$")]
 
-    text: Annotated[str, StringConstraints(min_length=1, max_length=200, pattern=r"^[^\x00-\x1f\x7f]+$")]
+
+class Utterance(_Body):
+    """What the user says in a conversation."""
+
+    text: Line

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from services.openapi.document import OpenApi
+from services.openapi.operations import Twin
 from services.replica import Replica
 from services.settings import SessionDesign, Settings, SettingsError
 from services.shop.accounts import Accounts
@@ -29,6 +31,7 @@ def create(settings: Settings) -> Replica:
     overhead = StatelessRequestOverhead(replica.metrics)
     pages = CachedProductPages(replica.catalogue, cache, settings.cache_ttl_s)
     replica.parts.append(CacheWarmer(pages, replica.metrics))
+    OpenApi(Twin.STATELESS).register(replica.app)
     ProductPages(replica.catalogue, pages).register(replica.app)
     recommender = Recommender(replica.database, replica.catalogue, settings.recommendation_rounds)
     ttl_s = settings.recommendation_ttl_s

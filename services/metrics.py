@@ -56,6 +56,9 @@ class RecentlySeen:
         self._keys: OrderedDict[int, None] = OrderedDict()
         self._lock = threading.Lock()
 
+    def __contains__(self, key: str) -> bool:
+        return hash(key) in self._keys
+
     def add(self, key: str) -> bool:
         """Remember the key; True when it was already there."""
         # 64 bits of the key stand for it: a few bytes each, and a collision in ten billion.

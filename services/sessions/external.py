@@ -49,10 +49,10 @@ class ExternalSessions:
         if look.state is not State.LIVE:
             self._forget(key)
             return None
-        if look.session is None:
-            return known
-        self._remember(look.session)
-        return look.session
+        session = known if look.session is None else look.session
+        if session is not None:
+            self._remember(session)
+        return session
 
     def update(self, key: str, change: Change, epoch: int = 0) -> Session | None:
         deadline = self._clock() + RACE_S

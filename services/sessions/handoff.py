@@ -88,7 +88,7 @@ class HandoffSessions:
         return self._memory.holds(key) or key in self._leaving or self._direct.holds(key)
 
     def delete(self, key: str) -> bool:
-        if self._memory.delete(key):
+        if not self._draining and self._memory.delete(key):
             return True
         self._settle(key)
         return self._direct.delete(key)

@@ -1,9 +1,11 @@
-"""What the session cookie holds: a secret id, whose session it is, and where it was begun.
+"""What the session cookie holds: a secret id, whose session it is, and where it lives.
 
 The id alone opens the session. The rest is there for the replica that does not know the session:
 it can say whether the id was forged, and whether the session's home was another pod or an earlier
-boot of this one. A MAC covers all of it; stores see only a digest of the id, so that a dump of one
-opens nothing.
+boot of this one. When another replica takes the session over, the client gets a new cookie with the
+new home and the number of that move, the epoch: a replica that still has a copy from before sees by
+it that the copy is stale. A MAC covers all of it; stores see only a digest of the id, so that a dump
+of one opens nothing.
 """
 
 from __future__ import annotations
@@ -11,7 +13,7 @@ from __future__ import annotations
 import hashlib
 import hmac
 import secrets
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Final
 
 ID_BYTES: Final = 24
@@ -33,6 +35,8 @@ class Ticket:
     user_id: int
     pod_tag: str
     boot_tag: str
+    epoch: int = 0
+    """How often the session had changed its owner when this was written."""
 
     @property
     def key(self) -> str:
@@ -57,9 +61,14 @@ class Tickets:
         """A ticket for a new session that begins here."""
         return Ticket(secrets.token_urlsafe(ID_BYTES), user_id, self.pod_tag, self.boot_tag)
 
+    def renewed(self, ticket: Ticket, epoch: int) -> str:
+        """The cookie of a session that was taken over by this replica."""
+        return self.write(replace(ticket, pod_tag=self.pod_tag, boot_tag=self.boot_tag, epoch=epoch))
+
     def write(self, ticket: Ticket) -> str:
         """The cookie's value."""
-        content = ".".join((ticket.secret_id, str(ticket.user_id), ticket.pod_tag, ticket.boot_tag))
+        words = (ticket.secret_id, ticket.user_id, ticket.pod_tag, ticket.boot_tag, ticket.epoch)
+        content = ".".join(str(word) for word in words)
         return f"{content}.{_mac(self._keys[0], content)}"
 
     def read(self, value: str) -> Ticket:
@@ -68,8 +77,8 @@ class Tickets:
         signed = [key for key in self._keys if hmac.compare_digest(_mac(key, content).encode(), mac.encode())]
         if not signed:
             raise Forged
-        secret_id, user_id, pod_tag, boot_tag = content.split(".")
-        return Ticket(secret_id, int(user_id), pod_tag, boot_tag)
+        secret_id, user_id, pod_tag, boot_tag, epoch = content.split(".")
+        return Ticket(secret_id, int(user_id), pod_tag, boot_tag, int(epoch))
 
 
 def _mac(key: bytes, content: str) -> str:

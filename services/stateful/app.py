@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from services.openapi.document import OpenApi
+from services.openapi.operations import Twin
 from services.replica import Replica
 from services.sessions.codec import SessionCodec
 from services.sessions.external import ExternalSessions
@@ -18,6 +20,7 @@ from services.shop.accounts import Accounts
 from services.shop.history import History
 from services.shop.pages import ProductPages
 from services.shop.recommender import Recommender
+from services.stateful.answers import renew_cookie, send_renewed_cookie
 from services.stateful.connection_management import StatefulConnectionManagement
 from services.stateful.conversation_routes import ConversationRoutes
 from services.stateful.dashboards import Dashboards
@@ -49,10 +52,14 @@ def create(settings: Settings) -> Replica:
     accounts = Accounts(replica.database)
     degraded = DegradedSessions(accounts, measures) if settings.state in IN_STORE else None
     lookup = Lookup(sessions, tickets, replica.metrics, degraded)
+    replica.app.config["SESSION_COOKIE_SECURE"] = settings.secure_cookies
+    lookup.on_renewed.append(renew_cookie)
+    replica.app.after_request(send_renewed_cookie)
     history = History(replica.database)
     dashboards = Dashboards(history, replica.metrics, settings.cache_ttl_s)
     users = StatefulUserService(accounts, sessions, tickets, lookup, dashboards)
     carts = StatefulShoppingCart(replica.catalogue, lookup)
+    OpenApi(Twin.STATEFUL).register(replica.app)
     ProductPages(replica.catalogue, replica.catalogue).register(replica.app)
     recommender = Recommender(replica.database, replica.catalogue, settings.recommendation_rounds)
     ttl_s = settings.recommendation_ttl_s
@@ -84,6 +91,6 @@ def make_sessions(settings: Settings, store: Store, measures: SessionMeasures) -
         case SessionDesign.HANDOFF:
             return HandoffSessions(MemorySessions(ttl_s), records, measures, settings.boot)
         case SessionDesign.WRITE_THROUGH:
-            return WriteThroughSessions(records, measures)
+            return WriteThroughSessions(records, measures, ttl_s)
         case _:
             return ExternalSessions(records, measures)

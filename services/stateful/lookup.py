@@ -4,14 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from enum import StrEnum
+from typing import Final
 
-from services.metrics import Metrics
+from services.metrics import Metrics, RecentlySeen
 from services.refusals import SessionExpired, SessionLost, Unauthenticated
 from services.sessions.protocol import Change, Ended, SessionStore
 from services.sessions.session import Session
 from services.sessions.tickets import Forged, Ticket, Tickets
 from services.stateful.degraded import DegradedSessions
 from services.store import StoreUnavailable
+
+REMEMBERED_LOGOUTS: Final = 65_536
+"""How many logouts on this replica are remembered for the case that the store goes away."""
 
 
 class Cause(StrEnum):
@@ -40,6 +44,9 @@ class Lookup:
         """`degraded`: for a design whose sessions are in the store, what to answer while it is away."""
         self._sessions, self._tickets, self._metrics = sessions, tickets, metrics
         self._degraded = degraded
+        self._logged_out = RecentlySeen(REMEMBERED_LOGOUTS)
+        self.on_renewed: list[Callable[[str], None]] = []
+        """Called with the new cookie of a session that this replica took over from another."""
         self.on_gone: list[Callable[[str], None]] = []
         """Called with the key of a session that ended here or was found missing."""
 
@@ -48,16 +55,20 @@ class Lookup:
 
         Raises Unauthenticated, SessionLost or SessionExpired; never makes one up.
         """
+        ticket = self._read(cookie)
         try:
-            return self._find(cookie, self._sessions.load)
+            return self._found(ticket, self._sessions.load(ticket.key, ticket.epoch))
         except StoreUnavailable:
-            if self._degraded is None or cookie is None:
+            if self._degraded is None:
                 raise
-            return self._degraded.rebuild(self._tickets.read(cookie))
+            if ticket.key in self._logged_out:  # other replicas cannot know it without the store
+                raise _logged_out() from None
+            return self._degraded.rebuild(ticket)
 
     def update(self, cookie: str | None, change: Change) -> Session:
         """The session after one more write. Raises as `load`, and Unavailable while the store is away."""
-        return self._find(cookie, lambda key: self._sessions.update(key, change))
+        ticket = self._read(cookie)
+        return self._found(ticket, self._sessions.update(ticket.key, change, ticket.epoch))
 
     def end(self, cookie: str | None) -> None:
         """End the session of this cookie, if there is one."""
@@ -68,20 +79,26 @@ class Lookup:
                 self._metrics.forged.inc()
                 return
             self._sessions.delete(key)
+            self._logged_out.add(key)
             self._tell_gone(key)
 
-    def _find(self, cookie: str | None, find: Callable[[str], Session | None]) -> Session:
+    def _read(self, cookie: str | None) -> Ticket:
         if not cookie:
             raise Unauthenticated("log in first")
         try:
-            ticket = self._tickets.read(cookie)
+            return self._tickets.read(cookie)
         except Forged:
             self._metrics.forged.inc()
             raise Unauthenticated("this session cookie is not ours") from None
-        session = find(ticket.key)
+
+    def _found(self, ticket: Ticket, session: Session | None) -> Session:
         if session is None:
             self._tell_gone(ticket.key)
             raise self._gone(ticket)
+        if session.epoch > ticket.epoch:
+            cookie = self._tickets.renewed(ticket, session.epoch)
+            for tell in self.on_renewed:
+                tell(cookie)
         return session
 
     def _tell_gone(self, key: str) -> None:
@@ -91,7 +108,7 @@ class Lookup:
     def _gone(self, ticket: Ticket) -> Exception:
         ended = self._sessions.ended(ticket.key)
         if ended is Ended.LOGGED_OUT:
-            return Unauthenticated("this session was logged out")
+            return _logged_out()
         if ended is Ended.EXPIRED:
             self._metrics.lost(ticket.key, Cause.EXPIRED)
             return SessionExpired("this session was not used for too long")
@@ -103,3 +120,7 @@ class Lookup:
             cause = Cause.UNKNOWN
         self._metrics.lost(ticket.key, cause)
         return SessionLost("session lost: this replica does not know it")
+
+
+def _logged_out() -> Unauthenticated:
+    return Unauthenticated("this session was logged out")

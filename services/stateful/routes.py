@@ -11,7 +11,7 @@ from services.contract import SessionStatus
 from services.login_throttle import LoginThrottle
 from services.replica import Replica
 from services.shop.phrases import action_message
-from services.stateful.answers import session_answer, session_cookie
+from services.stateful.answers import session_answer, session_cookie, set_session_cookie
 from services.stateful.dashboards import Dashboards
 from services.stateful.lookup import Lookup
 from services.stateful.shopping_cart import StatefulShoppingCart
@@ -58,14 +58,7 @@ class StatefulRoutes:
             preferences=session.preferences,
             expires_in=int(self._settings.session_ttl_s),
         )
-        response.set_cookie(
-            contract.SESSION_COOKIE,
-            cookie,
-            httponly=True,
-            samesite="Lax",
-            secure=self._settings.secure_cookies,
-            path="/",
-        )
+        set_session_cookie(response, cookie)
         return response
 
     def logout(self) -> Response:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import time
 from collections.abc import Callable, Mapping
 
@@ -12,6 +13,7 @@ from services.shop.accounts import Accounts
 from services.stateful.dashboards import Dashboards
 from services.stateful.degraded import refuse_write
 from services.stateful.lookup import Lookup
+from services.store import StoreUnavailable
 
 
 class StatefulUserService:
@@ -36,7 +38,9 @@ class StatefulUserService:
         its session, if there is one, ends.
         """
         account = self._accounts.authenticate(user, password)
-        self._lookup.end(presented)
+        # Best effort: where the old session cannot be reached now, nobody can use it now either.
+        with contextlib.suppress(StoreUnavailable):
+            self._lookup.end(presented)
         ticket = self._tickets.issue(account.user_id)
         now = self._now()
         session = Session(

@@ -9,14 +9,17 @@ import socket
 import subprocess
 import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
+from typing import TypeVar
 
 import psycopg
 import redis
 
 DEADLINE_S = 60.0
+_Result = TypeVar("_Result")
 
 
 def package_folder(name: str) -> Path:
@@ -40,6 +43,12 @@ def wait_until(holds: Callable[[], bool], what: str, timeout_s: float = DEADLINE
     while not holds():
         assert time.monotonic() < deadline, f"not within {timeout_s:.0f} s: {what}"
         time.sleep(0.02)
+
+
+def together(actions: Sequence[Callable[[], _Result]]) -> list[_Result]:
+    """Run all at once, each in a thread; returns what they returned. Raises what the first to fail raised."""
+    with ThreadPoolExecutor(len(actions)) as threads:
+        return [running.result() for running in [threads.submit(action) for action in actions]]
 
 
 @contextmanager

@@ -1,0 +1,110 @@
+"""Session stores of every design, several on one Valkey, as the replicas of a service have them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+
+from services.metrics import Metrics
+from services.sessions.conversation import Conversation, Exchange
+from services.sessions.measures import SessionMeasures
+from services.sessions.protocol import SessionStore
+from services.sessions.session import Session
+from services.settings import Serialisation, SessionDesign, Settings
+from services.shop.cart import CartLine
+from services.stateful.app import make_sessions
+from services.store import Store
+
+STATE_KEY = "a key that seals sessions in tests, long enough"
+SHARED = (SessionDesign.WRITE_THROUGH, SessionDesign.EXTERNAL)
+"""Designs in which any replica finds any session at any time."""
+EVERY = (SessionDesign.MEMORY, SessionDesign.HANDOFF, *SHARED)
+
+
+@dataclass(slots=True)
+class Household:
+    """The replicas of one design; each is named for its boot."""
+
+    design: SessionDesign
+    store_url: str
+    ttl_s: float = 60.0
+    serialisation: Serialisation = Serialisation.JSON
+    state_keys: tuple[str, ...] = (STATE_KEY,)
+    metrics: dict[str, Metrics] = field(default_factory=dict)
+    stores: dict[str, Store] = field(default_factory=dict)
+    sessions: dict[str, SessionStore] = field(default_factory=dict)
+
+    def start(self, boot: str) -> SessionStore:
+        """One more replica."""
+        settings = Settings(
+            pod=f"pod-{boot}",
+            boot=boot,
+            database_url="",
+            store_url=self.store_url,
+            keys=(STATE_KEY,),
+            state_keys=self.state_keys,
+            state=self.design,
+            session_ttl_s=self.ttl_s,
+            serialisation=self.serialisation,
+        )
+        metrics = self.metrics[boot] = Metrics(settings.pod, boot)
+        store = self.stores[boot] = Store(self.store_url, metrics, connections=16)
+        sessions = self.sessions[boot] = make_sessions(settings, store, SessionMeasures(metrics.registry))
+        sessions.open()
+        return sessions
+
+    def end(self, boot: str) -> None:
+        """As at SIGTERM, without requests under way."""
+        sessions = self.sessions.pop(boot)
+        sessions.drain()
+        sessions.close()
+        self.stores.pop(boot).close()
+
+    def kill(self, boot: str) -> None:
+        """As at SIGKILL, as far as one can within a process: nobody asks it for anything any more."""
+        del self.sessions[boot]
+
+    def close(self) -> None:
+        """End what still runs."""
+        for boot in list(self.sessions):
+            self.end(boot)
+        for store in self.stores.values():
+            store.close()
+
+    def sample(self, boot: str, name: str, **labels: str) -> float | None:
+        """A figure of one replica's metrics."""
+        return self.metrics[boot].registry.get_sample_value(name, labels)
+
+
+@contextmanager
+def household(design: SessionDesign, store_url: str, **changes: object) -> Iterator[Household]:
+    """Replicas that end with the block."""
+    house = Household(design, store_url, **changes)  # type: ignore[arg-type]
+    try:
+        yield house
+    finally:
+        house.close()
+
+
+def session(key: str = "k" * 64, user_id: int = 1) -> Session:
+    """A new session."""
+    return Session(key, user_id, "Ada", ("shop",), {"theme": "dark"}, 0, 5.0, 5.0)
+
+
+def full_session(key: str = "f" * 64) -> Session:
+    """One with something in every field."""
+    return Session(
+        key=key,
+        user_id=7,
+        name="Añes Müller",
+        permissions=("shop", "admin"),
+        preferences={"theme": "dark", "language": "日本語"},
+        preferences_version=3,
+        login_at_s=1_700_000_000.25,
+        last_activity_at_s=1_700_000_100.5,
+        cart=(CartLine(1, 2, 999, 1_700_000_050.125), CartLine(7, 1, 1_050, 1_700_000_060.0)),
+        activity=("looked", "paid"),
+        conversation=Conversation((Exchange("hello", "Hello, Añes."),), 21),
+        version=4,
+    )

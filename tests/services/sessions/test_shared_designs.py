@@ -1,0 +1,85 @@
+"""Designs in which any replica serves any session: no write is lost, nothing stale is handed out."""
+
+from __future__ import annotations
+
+from functools import partial
+
+import pytest
+
+from services.sessions.protocol import Ended, SessionStore
+from services.sessions.session import Session
+from services.settings import SessionDesign
+from tests.services.backing import together, wait_until
+from tests.services.sessions.conftest import MakeHousehold
+from tests.services.sessions.designs import Household, session
+from tests.services.sessions.test_every_design import act
+
+KEY = session().key
+
+
+@pytest.fixture
+def house(make_household: MakeHousehold, shared_design: SessionDesign) -> Household:
+    return make_household(shared_design)
+
+
+def versions(found: Session | None) -> int:
+    assert found is not None
+    return found.version
+
+
+def test_a_client_that_moves_and_comes_back_sees_its_newest_write(house: Household) -> None:
+    a, b = house.start("a"), house.start("b")
+    a.create(session())
+    assert versions(a.update(KEY, act)) == 1
+    assert versions(b.load(KEY)) == 1
+    assert versions(b.update(KEY, act)) == 2
+    assert versions(a.load(KEY)) == 2
+    assert versions(a.update(KEY, act)) == 3
+    found = b.load(KEY)
+    assert versions(found) == 3
+    assert found is not None
+    assert found.activity == ("acted",) * 3
+
+
+def test_a_replica_that_dies_or_ends_takes_no_session_with_it(house: Household) -> None:
+    for boot, end in (("killed", house.kill), ("ended", house.end)):
+        first = house.start(boot)
+        first.create(session(boot))
+        first.update(boot, act)
+        end(boot)
+        assert versions(house.start(f"after {boot}").load(boot)) == 1
+
+
+def test_concurrent_writes_on_several_replicas_all_count(house: Household) -> None:
+    replicas = [house.start(boot) for boot in ("a", "b", "c")]
+    replicas[0].create(session())
+    writes = 20
+    together([partial(write, replica, writes) for replica in replicas for _ in range(3)])
+    assert versions(replicas[0].load(KEY)) == 9 * writes
+    assert sum(house.sample(boot, "statefall_session_conflicts_total") or 0 for boot in "abc") > 0
+
+
+def write(replica: SessionStore, writes: int) -> None:
+    for _ in range(writes):
+        assert replica.update(KEY, act) is not None
+
+
+def test_a_logout_holds_on_every_replica(house: Household) -> None:
+    a, b = house.start("a"), house.start("b")
+    a.create(session())
+    assert b.load(KEY) is not None
+    assert a.delete(KEY)
+    assert b.load(KEY) is None
+    assert b.update(KEY, act) is None
+    assert b.ended(KEY) is Ended.LOGGED_OUT
+
+
+def test_an_expiry_holds_on_every_replica(
+    make_household: MakeHousehold, shared_design: SessionDesign
+) -> None:
+    house = make_household(shared_design, ttl_s=0.2)
+    a, b = house.start("a"), house.start("b")
+    a.create(session())
+    wait_until(lambda: not a.holds(KEY), "the session expired")
+    assert b.load(KEY) is None
+    assert b.ended(KEY) is Ended.EXPIRED

@@ -135,12 +135,18 @@ def _compare(
 
 
 def _ended_after(figures: PodFigures | None, who: str, timeline: CellTimeline) -> bool:
-    """Whether the process of this `pod/boot` ended after its last scrape (or was never scraped)."""
+    """Whether the process of this `pod/boot` ended with counts that nobody scraped.
+
+    One that was scraped once the load was over has told everything: that it ends when the cell is
+    taken down excuses no difference.
+    """
     name, _, boot = who.partition("/")
     pod = timeline.pod(name)
     if pod is None:
         return False
     scraped_s = figures.at_s if figures else float("-inf")
+    if timeline.ticks and scraped_s >= timeline.ticks[-1].at_s:
+        return False
     known = pod.of_boot(boot)
     ends = [c.span.end_s for c in ([known] if known else pod.containers)]
     return any(end is not None and end >= scraped_s for end in ends)
@@ -163,7 +169,11 @@ def _operations(timeline: CellTimeline, load: LoadResult) -> list[Book]:
         note += f"; {short} were not counted: {unheard} requests failed or were in flight" if short else ""
         return [Book("operations", holds, load.operations, seen, note)]
     short = load.operations - seen
-    note += f"; {short} were counted by processes that took their counters with them: {_some(sorted(ended))}"
+    if short:
+        note += (
+            f"; {short} were not counted: failed, or counted by processes that took their counters with them"
+        )
+        note += f" ({_some(sorted(ended))})"
     return [Book("operations", short >= 0, load.operations, seen, note)]
 
 

@@ -121,10 +121,12 @@ class Cell:
             self._at(FAULT_AT_S, self._fault)
         else:
             self._at(FAULT_AT_S, lambda t: self._mark("none", t))
-        self._at(END_S - 0.2, self._scrape)
         while self._queue:
             moment, _, act = heapq.heappop(self._queue)
             act(moment)
+        self._scrape(END_S + 0.1)
+        for replica in self._replicas:
+            self._pod("container_exited", replica, END_S + 0.3, detail="signal 9")
         self._event(Kind.CELL_ENDED, END_S + 0.4)
         return self._result()
 

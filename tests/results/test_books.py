@@ -124,6 +124,13 @@ def test_the_restarted_process_cannot_hide_behind_the_dead_one() -> None:
     assert not found.holds
 
 
+def test_the_end_of_the_cell_excuses_nothing_that_was_scraped_after_the_load() -> None:
+    story = Story().pods("a").tick(20.0).figures("a", "a1", 20.5, operations=8, operations_repeated=0)
+    story.pod("a", "container_exited", 21.0)
+    assert not book("told_lost", story, load(told={"a/a1": {"session_lost": 2}})).holds
+    assert not book("operations", story, load(operations=10)).holds
+
+
 def test_answers_that_never_arrived_are_lawful_as_far_as_requests_failed() -> None:
     story = Story().pods("a").figures("a", "a1", 9.0, lost=3)
     assert book("told_lost", story, load(failed=3)).holds

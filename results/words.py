@@ -54,7 +54,7 @@ GATES: Final[Mapping[GateName, str]] = {
     GateName.LIVE_AT_FAULT_AT_LEAST: "enough live sessions at the fault",
     GateName.LOST_AT_MOST: "sessions lost in the whole cell, at most",
     GateName.LOST_WITHIN_PREDICTION: "losses lie in the predicted interval",
-    GateName.LOST_BEFORE_FAULT_AT_LEAST_SHARE: "share of sessions lost before the fault, at least",
+    GateName.LOST_BEFORE_FAULT_AT_LEAST_SHARE: "share of users who lost a session before the fault, at least",
     GateName.VICTIM_HELD_EQUALS_LOST: "losses equal what the victims' own metrics counted",
     GateName.NO_UNEXPLAINED_LOSS: "every loss has a cause on record",
     GateName.NO_WRONG_STATE: "no session rolled back, duplicated or foreign",
@@ -141,10 +141,28 @@ def arm(cell: Cell) -> str:
 
 def reason(summary: Summary) -> str:
     """Why the run has its verdict, in one line."""
-    if not summary.invalid_because:
+    reasons = summary.invalid_because or _missed(summary)
+    if not reasons:
         return VERDICTS[summary.verdict]
-    more = len(summary.invalid_because) - 1
-    return summary.invalid_because[0] + (f" (and {more} more)" if more else "")
+    more = len(reasons) - 1
+    return reasons[0] + (f" (and {more} more)" if more else "")
+
+
+def _missed(summary: Summary) -> tuple[str, ...]:
+    """The gates that failed, or else those that could not be decided, each with its cell and figure."""
+    state = False if summary.verdict is Outcome.FAILED else None
+    if summary.verdict not in (Outcome.FAILED, Outcome.INCONCLUSIVE):
+        return ()
+    return tuple(
+        f"{arm(cell)}: {GATES[gate.name]}"
+        + ("" if gate.limit is None else f" {gate.limit:g}")
+        + f"; {'measured' if gate.passed is False else 'not decided:'} "
+        + ("-" if gate.measured is None else f"{gate.measured:g}")
+        + f" ({gate.note})"
+        for cell in summary.cells
+        for gate in cell.gates
+        if gate.applies and gate.passed is state
+    )
 
 
 def verdict(summary: Summary) -> str:

@@ -21,6 +21,7 @@ BANDS: Final = ("rgba(27,36,48,0.035)", "rgba(27,36,48,0.0)")
 FAULT_BAND: Final = "rgba(230,159,0,0.14)"
 STRIPES: Final = {"shape": "/", "size": 4, "fgcolor": "#ffffff", "solidity": 0.2}
 LATENCY_TICKS: Final = [0.1, 0.3, 1, 3, 10, 30, 100, 300, 1000, 3000, 10_000, 30_000]
+SHORTEST_S: Final = 0.5
 HEIGHT_PX: Final = 560
 NARROW_PHASE: Final = 0.09
 """A phase shorter than this share of the time shown has no room for its name."""
@@ -32,7 +33,8 @@ def cell_figure(cell: Cell, timeline: CellTimeline) -> Figure:
     """Three panels above each other over one time axis: seconds since the start of the load."""
     ticks = timeline.ticks
     x = [_round(tick.at_s - timeline.zero_s) for tick in ticks]
-    rates = [_round(tick.completed / tick.interval_s) if tick.interval_s else 0.0 for tick in ticks]
+    # The last interval is cut short when the load ends: too short for a rate.
+    rates = [_round(t.completed / t.interval_s) if t.interval_s >= SHORTEST_S else None for t in ticks]
     failed = [_round(tick.failed / tick.interval_s) if tick.interval_s else 0.0 for tick in ticks]
     lost_x, lost_y = _losses(timeline)
     data = [

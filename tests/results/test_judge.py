@@ -15,6 +15,7 @@ from foundation.verdicts import LoadResult, SessionRecord, Verdict
 from results.judge import judge_run
 from results.model import Cause, Cell, GateName, Outcome, Summary
 from results.plan import GateRule, RunPlan
+from results.words import reason
 from tests.results.simulation import SimulatedRun, cell_plan, default_plan, simulate
 
 
@@ -207,6 +208,12 @@ def test_a_gate_that_cannot_be_decided_leaves_the_run_inconclusive() -> None:
 def test_a_gate_that_does_not_apply_decides_nothing() -> None:
     gates = (GateRule(GateName.VICTIM_HELD_EQUALS_LOST),)
     assert judged(simulate(one_cell(Balancer.PLAIN, gates=gates))).verdict is Outcome.PASSED
+
+
+def test_a_failed_run_names_the_gate_and_its_figure() -> None:
+    summary = judged(simulate(one_cell(gates=(GateRule(GateName.LOST_AT_MOST, 0.0),))))
+    lost = summary.cells[0].sessions.lost
+    assert f"lost in the whole cell, at most 0; measured {lost}" in reason(summary)
 
 
 def test_the_worst_cell_decides() -> None:

@@ -1,7 +1,7 @@
 """The embedded local cluster: real processes that play pods, behind a real balancer.
 
     cluster         the Protocol's calls, each a few lines
-    controller      the one thread that owns the pods
+    controller      owns the pods, in the one thread of `loop`; others see its `view`
     lifecycle       what a kubelet does with a pod           \\
     replicaset      what ReplicaSet and Deployment do         > pure
     routing         which endpoints the balancer gets        /

@@ -7,13 +7,14 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from clusters.local.containers import Runtime
-from clusters.local.controller import Controller, View, ready_and_routed
+from clusters.local.controller import Controller
 from clusters.local.fingerprint import fingerprint
 from clusters.local.infrastructure import Infrastructure, harness_environment
 from clusters.local.load import Load
 from clusters.local.loopback import Unanswered, request
 from clusters.local.routing import Router
 from clusters.local.template import Recipe
+from clusters.local.view import View
 from clusters.notices import Notices
 from clusters.protocol import ClusterError, Deployment, Listener, Pod
 from foundation.errors import InputError
@@ -134,7 +135,7 @@ class LocalCluster:
         controller.ask(lambda: controller.deploy(deployment))
 
         def settled(view: View) -> bool:
-            return bool(view.hopeless) or ready_and_routed(view, deployment.replicas, deployment.name)
+            return bool(view.hopeless) or view.ready_and_routed(deployment.replicas, deployment.name)
 
         if not controller.wait_for(settled, timeout_s):
             self._keep_logs = True
@@ -150,7 +151,7 @@ class LocalCluster:
         """See `Cluster.withdraw`."""
         controller = self._controlled()
         controller.ask(controller.withdraw)
-        if not controller.wait_for(_nothing_left, _WITHDRAW_TIMEOUT_S):
+        if not controller.wait_for(View.empty, _WITHDRAW_TIMEOUT_S):
             raise ClusterError(f"the deployment was not gone after {_WITHDRAW_TIMEOUT_S:.0f} s")
         controller.ask(controller.forget)
 
@@ -249,10 +250,6 @@ class LocalCluster:
         """A part that all rely on failed: every later call says so."""
         if self._controller is not None:
             self._controller.broke(reason)
-
-
-def _nothing_left(view: View) -> bool:
-    return not view.pods and not (view.route and view.route.endpoints)
 
 
 def _needs_kubernetes(what: str, why: str) -> InputError:

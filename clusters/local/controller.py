@@ -1,34 +1,32 @@
-"""The thread that owns the pods: it takes events one by one, then does what the pure parts say is due.
+"""Owns the pods: takes events one by one, then does what the pure parts say is due.
 
-Everything that happens reaches it through one queue: calls from outside, ended containers,
+Everything that happens reaches it through one loop: calls from outside, ended containers,
 answered probes, routes taken up by the balancer. Others read the view that it publishes.
 """
 
 from __future__ import annotations
 
-import queue
 import secrets
 import signal
-import threading
 import time
 import uuid
-from collections.abc import Callable, Sequence
-from concurrent.futures import Future
-from dataclasses import dataclass, replace
+from collections.abc import Callable
+from dataclasses import replace
 from typing import Protocol, TypeVar
 
 from clusters.local import lifecycle, replicaset
 from clusters.local.containers import Container, Runtime
 from clusters.local.lifecycle import PodState, Step
+from clusters.local.loop import Loop
 from clusters.local.ports import Port, Ports
 from clusters.local.processes import Child
 from clusters.local.replicaset import Wanted
 from clusters.local.routing import changes, endpoints
 from clusters.local.traefik import Route
+from clusters.local.view import Bulletin, View
 from clusters.notices import Notices
 from clusters.protocol import ClusterError, Deployment, Pod, PodTransition, Transition
 from foundation.clock import Instant, system_clock
-from foundation.errors import StatefallError
 from foundation.terms import Balancer
 
 _Answer = TypeVar("_Answer")
@@ -45,28 +43,14 @@ class RouteSink(Protocol):
         """Follow it soon."""
 
 
-@dataclass(frozen=True, slots=True)
-class View:
-    """What the controller publishes after every event."""
-
-    pods: tuple[Pod, ...] = ()
-    route: Route | None = None
-    """What the balancer follows."""
-    broken: str = ""
-    """Why the cluster can no longer be relied on."""
-    hopeless: str = ""
-    """Why the deployment will not become ready."""
-    mishaps: int = 0
-    """Containers that ended without being asked to."""
-
-
 class Controller:
     """Owns the pods of at most one deployment."""
 
     def __init__(self, runtime: Runtime, ports: Ports, notices: Notices) -> None:
         self._runtime, self._ports, self._notices = runtime, ports, notices
         self._router: RouteSink | None = None
-        self._events: queue.Queue[Callable[[], None] | None] = queue.Queue()
+        self._loop = Loop(self._settle, self._next_due_s, self._on_breakage)
+        self._bulletin = Bulletin()
         self._deployment: Deployment | None = None
         self._wanted: Wanted | None = None
         self._revisions = 0
@@ -81,79 +65,54 @@ class Controller:
         self._telling: Route | None = None
         """What the balancer is being told."""
         self._last = system_clock()
-        self._view = View()
-        self._published = threading.Condition()
-        self._thread = threading.Thread(target=self._run, name="controller", daemon=True)
 
     # -- from other threads ---------------------------------------------------------------------
 
     def begin(self, router: RouteSink) -> None:
         """Start to work, with this sink for routes."""
         self._router = router
-        self._thread.start()
+        self._loop.begin()
 
     def end(self) -> None:
         """Stop working; what runs goes on."""
-        self._events.put(None)
-        if self._thread.is_alive():
-            self._thread.join()
+        self._loop.end()
 
     @property
     def view(self) -> View:
         """What is known now."""
-        with self._published:
-            return self._view
+        return self._bulletin.view
 
     def ask(self, command: Callable[[], _Answer]) -> _Answer:
-        """Run it between two events; what follows from it has been begun when this returns.
+        """Run one of the commands below; what follows from it has been begun when this returns.
 
         Raises what it raises, and ClusterError when the cluster is broken or closed.
         """
-        future: Future[_Answer] = Future()
-
-        def run() -> None:
-            try:
-                answer = command()
-                self._settle()
-            except StatefallError as error:
-                future.set_exception(error)
-            else:
-                future.set_result(answer)
-
-        self._refuse_if_broken(self.view)
-        self._events.put(run)
-        while not future.done():
-            if not self._thread.is_alive() and not future.done():
-                self._refuse_if_broken(self.view)
-                raise ClusterError("the cluster is closed")
-            try:
-                return future.result(timeout=0.5)
-            except TimeoutError:
-                continue
-        return future.result()
+        self.view.refuse_if_broken()
+        try:
+            return self._loop.ask(command)
+        except ClusterError:
+            self.view.refuse_if_broken()  # says why the loop has ended, if it has
+            raise
 
     def wait_for(self, reached: Callable[[View], bool], timeout_s: float) -> bool:
         """Wait until the view satisfies it; False when it did not in time. Raises ClusterError if broken."""
-        with self._published:
-            self._published.wait_for(lambda: bool(self._view.broken) or reached(self._view), timeout_s)
-            self._refuse_if_broken(self._view)
-            return reached(self._view)
+        return self._bulletin.wait_for(reached, timeout_s)
 
     def container_exited(self, container_id: str, child: Child) -> None:
         """To be called when a container's process group is gone."""
-        self._events.put(lambda: self._on_exit(container_id, child))
+        self._loop.post(lambda: self._on_exit(container_id, child))
 
     def probed(self, container_id: str, passed: bool) -> None:
         """To be called with every answer of a readiness probe."""
-        self._events.put(lambda: self._on_probe(container_id, passed))
+        self._loop.post(lambda: self._on_probe(container_id, passed))
 
     def routed(self, route: Route) -> None:
         """To be called when the balancer follows this route."""
-        self._events.put(lambda: self._on_route(route))
+        self._loop.post(lambda: self._on_route(route))
 
     def broke(self, reason: str) -> None:
         """To be called when a part that all deployments need has failed."""
-        self._events.put(lambda: self._on_breakage(reason))
+        self._loop.post(lambda: self._on_breakage(reason))
 
     # -- commands, to be given to `ask` -------------------------------------------------------------
 
@@ -163,7 +122,7 @@ class Controller:
             raise ClusterError(f"{self._deployment.name} is still deployed")
         self._deployment = deployment
         self._crashes.clear()
-        self._publish(hopeless="")
+        self._bulletin.publish(hopeless="")
         self._wanted = Wanted(deployment.replicas, self._new_revision())
 
     def withdraw(self) -> None:
@@ -205,33 +164,18 @@ class Controller:
         assert self._wanted is not None
         self._wanted = replace(self._wanted, revision=self._new_revision())
 
-    # -- the loop -----------------------------------------------------------------------------------
+    # -- after every event ------------------------------------------------------------------------------
 
-    def _run(self) -> None:
-        try:
-            while (event := self._next_event()) is not None:
-                event()
-                self._settle()
-        except StatefallError as error:
-            self._on_breakage(str(error))
-        except Exception as error:  # noqa: BLE001 - whoever waits must learn that nobody works any more
-            self._on_breakage(f"the controller failed: {error!r}")
-
-    def _next_event(self) -> Callable[[], None] | None:
+    def _next_due_s(self) -> float | None:
         times = [at for pod in self._pods.values() if (at := lifecycle.next_due(pod)) is not None]
-        if not times:
-            return self._events.get()
-        try:
-            return self._events.get(timeout=max(min(times) - time.monotonic(), 0))
-        except queue.Empty:
-            return lambda: None  # something is due
+        return min(times, default=None)
 
     def _settle(self) -> None:
         """Do all that is due, tell the balancer, publish."""
         while self._do_what_is_due() or self._reconcile_replicas():
             pass
         self._tell_balancer()
-        self._publish(pods=tuple(pod.seen() for pod in self._pods.values()), route=self._route)
+        self._bulletin.publish(pods=tuple(pod.seen() for pod in self._pods.values()), route=self._route)
 
     def _tell_balancer(self) -> None:
         deployment = self._deployment
@@ -318,12 +262,12 @@ class Controller:
         self._become(lifecycle.exited(pod, time.monotonic()), at=child.at, detail=child.how)
 
     def _note_mishap(self, pod: PodState, child: Child) -> None:
-        self._publish(mishaps=self._view.mishaps + 1)
+        self._bulletin.publish(mishaps=self.view.mishaps + 1)
         if pod.ready_since_s is None:
             count = self._crashes[pod.uid] = self._crashes.get(pod.uid, 0) + 1
             if count >= _CRASHES_UNTIL_HOPELESS:
                 words = f"{child.how}: {child.last_words()}"
-                self._publish(hopeless=f"pod {pod.name} ends before it is ready: {words}")
+                self._bulletin.publish(hopeless=f"pod {pod.name} ends before it is ready: {words}")
 
     def _on_probe(self, container_id: str, passed: bool) -> None:
         pod = self._by_container(container_id)
@@ -339,7 +283,7 @@ class Controller:
             self._notices.put(PodTransition(Transition.ENDPOINTS, pod, at, became))
 
     def _on_breakage(self, reason: str) -> None:
-        self._publish(broken=self._view.broken or reason)
+        self._bulletin.publish(broken=self.view.broken or reason)
 
     # -- bookkeeping ------------------------------------------------------------------------------------
 
@@ -363,11 +307,6 @@ class Controller:
         self._last = max(at or system_clock(), self._last)
         return self._last
 
-    def _publish(self, **changed: object) -> None:
-        with self._published:
-            self._view = replace(self._view, **changed)  # type: ignore[arg-type]
-            self._published.notify_all()
-
     def _new_revision(self) -> str:
         self._revisions += 1
         return f"{self._revisions:x}{secrets.token_hex(4)}"
@@ -386,17 +325,3 @@ class Controller:
         return next(
             (pod for pod in self._pods.values() if pod.container_id == container_id and pod.running), None
         )
-
-    @staticmethod
-    def _refuse_if_broken(view: View) -> None:
-        if view.broken:
-            raise ClusterError(view.broken)
-
-
-def ready_and_routed(view: View, replicas: int, deployment: str) -> bool:
-    """Whether so many pods are ready, no others are, and the balancer sends requests to exactly these."""
-    ready: Sequence[Pod] = [pod for pod in view.pods if pod.ready]
-    route = view.route
-    if route is None or route.deployment != deployment:
-        return False
-    return len(ready) == replicas and {e.uid for e in route.endpoints} == {pod.uid for pod in ready}

@@ -67,7 +67,47 @@ ORDERS: Final = "/orders"  # GET ?page=int; past orders, newest first. Stateful 
 RECOMMENDATIONS: Final = "/recommendations"  # GET; `items`, best first
 PRODUCT: Final = "/products/<int:product_id>"  # GET
 PRODUCTS: Final = "/products"  # GET ?page=int
+WEBSOCKET: Final = "/ws"  # a WebSocket, opened with the session's cookie; see below. Stateful only
 OPENAPI: Final = "/openapi.json"  # GET; the description of this contract as the twin fulfils it
+
+# -- over the WebSocket -----------------------------------------------------------------------------
+# Text messages, each a JSON object with `type`. A client sends (`id` comes back in the answer):
+#   subscribe   channel                  -> subscribed: channel, messages (recent), positions
+#   unsubscribe channel                  -> unsubscribed: channel
+#   publish     channel, text, id?       -> published: channel, stream, number, reach, id
+#   chat        text, id?                -> reply: text, count, remembered, version, id
+#   prefer      preferences {str: str}   -> preferences: preferences (of this connection alone)
+# and is sent, unasked:
+#   welcome: connection, pod, boot, user_id, version, connected_at, preferences, and of the user's own
+#     channel (`user:<id>`, to which it is subscribed) channel, messages, positions
+#   message: channel, stream, number, from (user id), text, at
+#   session_lost: code (an ErrorCode), before the close
+#   error: code, message, id?
+# `positions` is {stream: number}: what of each stream came before. In a stream every later number
+# follows the one before; one that does not shows that messages were lost.
+CLOSE_GOING_AWAY: Final = 1001
+"""The replica ends; connect again."""
+CLOSE_TRY_LATER: Final = 1013
+"""The replica has as many connections as it may."""
+CLOSE_SESSION_LOST: Final = 4401
+"""The session is gone; log in again."""
+CLOSE_TOO_SLOW: Final = 4408
+"""More messages wait than the connection may hold back; connect again."""
+OWN_CHANNEL: Final = "user:{user_id}"
+"""Reaches all connections of a user. Only the user subscribes, everybody may publish."""
+DEFAULT_HISTORY_LIMIT: Final = 50
+MAX_HISTORY_LIMIT: Final = 200
+"""How many recent messages `subscribed` brings at most: by the preference `message_history_limit`."""
+
+
+class Reach(StrEnum):
+    """How far a published message went (`reach`)."""
+
+    EVERYWHERE = "everywhere"
+    """To this replica's subscribers, and to the store for those of the others."""
+    HERE = "here"
+    """To this replica's subscribers alone: the store did not take it."""
+
 
 # -- numbers that client and service share --------------------------------------------------------
 ACTIVITY_WINDOW: Final = 10

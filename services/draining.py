@@ -5,6 +5,8 @@ socket closes, so that new ones are refused at once (gunicorn by itself leaves t
 exits and resets them then). Requests under way are finished, idle kept-alive connections are closed
 after 2 s at most, and then the replica's parts are closed.
 
+WebSockets hold nothing up: their connections are no longer the worker's (see `upgrade`).
+
 SIGKILL of the master: the kernel kills the worker with it.
 """
 
@@ -17,7 +19,9 @@ import signal
 import sys
 from typing import Any, Final
 
-from gunicorn.workers.gthread import ThreadWorker
+from gunicorn.workers.gthread import TConn, ThreadWorker
+
+from services.upgrade import Upgraded
 
 CLOSING_S: Final = 2
 """How much of the graceful timeout is kept for closing the parts, a hand-over of sessions included."""
@@ -32,6 +36,21 @@ class DrainingWorker(ThreadWorker):  # type: ignore[misc]
         if self.app.replica is not None:  # it may still be starting
             self.app.replica.drain()
         super().handle_exit(sig, frame)
+
+    def handle_request(self, req: Any, conn: TConn) -> bool:
+        """Answer a request; one that became a WebSocket takes its connection with it."""
+        try:
+            return bool(super().handle_request(req, conn))
+        except Upgraded:
+            conn.upgraded = True
+            return False
+
+    def finish_request(self, conn: TConn, fs: Any) -> None:
+        """Keep or close the connection of a request, unless it is not ours any more."""
+        if getattr(conn, "upgraded", False):
+            self.nr_conns -= 1
+        else:
+            super().finish_request(conn, fs)
 
     def set_accept_enabled(self, enabled: bool) -> None:
         """Stop accepting; for good once the worker is to end."""

@@ -94,6 +94,10 @@ class Settings:
     """Requests served at once; the database pool holds a connection for each."""
     session_connections: int = 32
     """How many sessions of the stateful twin may hold a database connection of their own."""
+    websockets: int = 200
+    """How many WebSockets may be open; each has a thread of its own and takes none from requests."""
+    websocket_ping_s: float = 20.0
+    """How often a WebSocket is pinged, and how long it may take to answer."""
     recommendation_rounds: int = 1
     """What recommendations cost to compute: rounds over all purchases, some 5 ms of processor time each."""
     recommendation_ttl_s: float | None = None
@@ -127,6 +131,8 @@ def read_settings(environ: Mapping[str, str] = os.environ) -> Settings:
         secure_cookies=_switch(environ, "STATEFALL_SECURE_COOKIES", environment is not Environment.LOCAL),
         threads=int(_positive(environ, "STATEFALL_THREADS", 16)),
         session_connections=_count(environ, "STATEFALL_SESSION_CONNECTIONS", 32),
+        websockets=_count(environ, "STATEFALL_WEBSOCKETS", 200),
+        websocket_ping_s=_positive(environ, "STATEFALL_WEBSOCKET_PING_S", 20.0),
         recommendation_rounds=_count(environ, "STATEFALL_RECOMMENDATION_ROUNDS", 1, at_least=1),
         recommendation_ttl_s=_optional_s(environ, "STATEFALL_RECOMMENDATION_TTL_S"),
         login_failures_per_user=_count(environ, "STATEFALL_LOGIN_FAILURES_PER_USER", 10),

@@ -28,6 +28,9 @@ from services.stateful.degraded import DegradedSessions
 from services.stateful.fault_tolerance import StatefulFaultTolerance
 from services.stateful.lookup import Lookup
 from services.stateful.orders import Orders
+from services.stateful.realtime.measures import RealtimeMeasures
+from services.stateful.realtime.routes import WebSocketRoute
+from services.stateful.realtime.websocket_service import StatefulWebSocketService
 from services.stateful.recommendations import DEFAULT_TTL_S, StatefulPerformanceOptimizations
 from services.stateful.routes import StatefulRoutes
 from services.stateful.shopping_cart import StatefulShoppingCart
@@ -73,9 +76,14 @@ def create(settings: Settings) -> Replica:
     )
     Orders(lookup, connections).register(replica.app)
     watch = StatefulFaultTolerance(sessions)
-    watch.holders += [connections]
+    websockets = StatefulWebSocketService(
+        settings, lookup, replica.store, RealtimeMeasures(replica.metrics.registry)
+    )
+    WebSocketRoute(settings, lookup, websockets).register(replica.app)
+    watch.holders += [connections, websockets]
     lookup.on_gone.append(watch.gone)
-    replica.parts += [connections, watch]
+    replica.on_drain.append(websockets.drain)
+    replica.parts += [connections, watch, websockets]
     return replica
 
 

@@ -13,7 +13,7 @@ import pytest
 
 from services import contract
 from services.replica import Replica
-from services.settings import LOCAL_KEY, SettingsError, read_settings
+from services.settings import LOCAL_KEY, SessionDesign, SettingsError, read_settings
 from services.shop import passwords
 from services.web import MAX_BODY_BYTES
 from tests.services.backing import Valkey
@@ -88,6 +88,42 @@ def test_what_lasts_is_safe_from_old_tokens(make_replica: MakeReplica) -> None:
     shopper.prefer(theme="neon")
     shopper.token = old
     assert shopper.prefer(size="large")["preferences"]["theme"] == "neon"
+
+
+def everything_in(valkey: Valkey) -> bytes:
+    """All keys and values of the store."""
+    client, found = valkey.client, []
+    for key in client.scan_iter():
+        found.append(key)
+        read = {b"hash": client.hgetall, b"string": client.get}[client.type(key)]
+        value = read(key)
+        found += [part for pair in value.items() for part in pair] if isinstance(value, dict) else [value]
+    return b"\n".join(found)
+
+
+def test_the_store_holds_no_session_in_the_clear(make_replica: MakeReplica, valkey: Valkey) -> None:
+    shopper = Shopper(make_replica("stateful", state=SessionDesign.EXTERNAL, state_keys=(KEY,)), 207)
+    name = shopper.login().get_json()["name"]
+    shopper.act("bought-a-surprise")
+    shopper.prefer(theme="my-secret-theme")
+    content = everything_in(valkey)
+    assert len(content) > 100
+    for secret in (name, "bought-a-surprise", "my-secret-theme", (shopper.cookie or "").split(".")[0]):
+        assert secret.encode() not in content
+
+
+def test_sealed_sessions_outlive_a_change_of_keys(make_replica: MakeReplica) -> None:
+    def replica(*keys: str) -> Replica:
+        return make_replica("stateful", state=SessionDesign.EXTERNAL, state_keys=keys)
+
+    shopper = Shopper(replica(KEY), 208)
+    shopper.login()
+    shopper.act("before")
+    rotated = shopper.moved_to(replica(NEW_KEY, KEY))
+    assert rotated.act("after")["recent_activity"] == ["before", "after"]
+    assert rotated.moved_to(replica(NEW_KEY)).get(contract.DASHBOARD)["version"] == 2
+    closed = rotated.moved_to(replica(KEY)).send("GET", contract.DASHBOARD)
+    assert (closed.status_code, error_code(closed)) == (503, "store_unavailable")  # kept, and not called lost
 
 
 def test_one_users_proof_is_nobody_elses(make_replica: MakeReplica, twin: str) -> None:

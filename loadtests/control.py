@@ -6,19 +6,25 @@ from collections.abc import Callable
 from dataclasses import asdict
 from typing import Any
 
-from flask import Blueprint, jsonify, request
+from flask import Blueprint, Response, jsonify, request
 from flask.typing import ResponseReturnValue
+from prometheus_client import CONTENT_TYPE_LATEST
 
 from foundation.clock import Clock
 from foundation.errors import InputError
 from loadtests import channel
 from loadtests.config import LoadConfig
 from loadtests.crew import Crew
+from loadtests.exposition import Exposition
+
+NO_FAULT = "none"
+"""What a cell without faults marks."""
 
 
 def control(crew: Crew, config: LoadConfig, clock: Clock) -> Blueprint:
     """The routes of the control API over this crew."""
     blueprint = Blueprint("statefall", __name__)
+    exposition = Exposition(crew.events, lambda: crew.size, lambda: crew.phase_name)
 
     def route(path: str, method: str, view: Callable[[], Any]) -> None:
         def answer() -> ResponseReturnValue:
@@ -37,7 +43,8 @@ def control(crew: Crew, config: LoadConfig, clock: Clock) -> Blueprint:
         return {}
 
     def mark() -> dict[str, Any]:
-        _field("fault")
+        if _field("fault") != NO_FAULT:
+            exposition.fault()
         return crew.mark()
 
     def events() -> dict[str, Any]:
@@ -58,6 +65,9 @@ def control(crew: Crew, config: LoadConfig, clock: Clock) -> Blueprint:
     route(channel.EVENTS, "GET", events)
     route(channel.AUDIT, "POST", audit)
     route(channel.FINISH, "POST", lambda: asdict(crew.finish()))
+    blueprint.add_url_rule(
+        "/metrics", "metrics", lambda: Response(exposition.text(), content_type=CONTENT_TYPE_LATEST)
+    )
     return blueprint
 
 

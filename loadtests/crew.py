@@ -78,6 +78,11 @@ class Crew:
         return tuple(member.name for member in self._members)
 
     @property
+    def phase_name(self) -> str:
+        """The phase that requests belong to now."""
+        return self._phase
+
+    @property
     def finished(self) -> bool:
         """Whether the books are closed."""
         return self._result is not None

@@ -21,7 +21,7 @@ class Probes:
 
     def __init__(self, metrics: Metrics, checks: Mapping[str, Check]) -> None:
         self._metrics = metrics
-        self._checks = checks
+        self.checks = dict(checks)
         self.draining = False
         """Set when the replica was asked to end: it is alive, and no longer ready."""
 
@@ -38,7 +38,7 @@ class Probes:
     def ready(self) -> ResponseReturnValue:
         """200 when everything that a request needs answers."""
         failing = ["draining"] if self.draining else []
-        for name, check in self._checks.items():
+        for name, check in self.checks.items():
             try:
                 check()
             except Unavailable:

@@ -40,6 +40,10 @@ class Replica:
         self._probes = Probes(self.metrics, {"database": self.database.check, **(checks or {})})
         self._probes.register(self.app)
 
+    def ready_when(self, name: str, check: Check) -> None:
+        """One more thing that the replica needs to be ready."""
+        self._probes.checks[name] = check
+
     def open(self) -> None:
         """Open the parts, first to last."""
         for part in self.parts:

@@ -123,7 +123,8 @@ def main(arguments: list[str] | None = None) -> int:
     given = _options(arguments)
     logging.basicConfig(format="%(asctime)s %(levelname)s %(message)s")
     try:
-        settings = replace(read_settings(), threads=given.threads)
+        host = given.bind.rpartition(":")[0]
+        settings = replace(read_settings(), threads=given.threads, host=host)
         options = gunicorn_options(given.bind, given.threads, given.graceful_timeout, given.reuse_port)
         application = ReplicaApplication(given.twin, settings, options)
         check_free(given.bind, given.reuse_port)

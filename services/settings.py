@@ -89,6 +89,12 @@ class Settings:
     serialisation: Serialisation = Serialisation.JSON
     store_replicas: int = 0
     """How many replicas of the store must have a session's write before it is acknowledged."""
+    host: str = "127.0.0.1"
+    """Where the replica serves; the server's --bind."""
+    peer_port: int = 0
+    """Where it listens for other replicas in the design `replicated`; 0: any free port."""
+    peer_address: str = ""
+    """The host that they call. Empty: `host`, or where that is every interface, the one towards the store."""
     secure_cookies: bool = False
     threads: int = 16
     """Requests served at once; the database pool holds a connection for each."""
@@ -128,6 +134,8 @@ def read_settings(environ: Mapping[str, str] = os.environ) -> Settings:
         cache_ttl_s=_positive(environ, "STATEFALL_CACHE_TTL_S", 300.0),
         serialisation=_choice(environ, "STATEFALL_SERIALISATION", Serialisation, Serialisation.JSON),
         store_replicas=_count(environ, "STATEFALL_STORE_REPLICAS", 0),
+        peer_port=_count(environ, "STATEFALL_PEER_PORT", 0),
+        peer_address=environ.get("STATEFALL_PEER_ADDRESS", ""),
         secure_cookies=_switch(environ, "STATEFALL_SECURE_COOKIES", environment is not Environment.LOCAL),
         threads=int(_positive(environ, "STATEFALL_THREADS", 16)),
         session_connections=_count(environ, "STATEFALL_SESSION_CONNECTIONS", 32),

@@ -27,6 +27,20 @@ class SessionMeasures:
         )
         for direction in ("in", "out"):
             self.handed_over.labels(direction)
+        self.peers = Gauge("statefall_peers", "Other replicas that this one knows of.", registry=registry)
+        self.under_replicated = Counter(
+            "statefall_under_replicated",
+            "Answers given without a copy of the session on another replica.",
+            registry=registry,
+        )
+        self.lacking_copies = Gauge(
+            "statefall_sessions_under_replicated",
+            "Sessions owned here that have no copy on a living replica now.",
+            registry=registry,
+        )
+        self.backed_up = Gauge(
+            "statefall_sessions_backed_up", "Copies kept here of sessions that others own.", registry=registry
+        )
         self.store_sessions = Gauge(
             "statefall_store_sessions",
             "Session records in the store, those expired within the last minutes included.",

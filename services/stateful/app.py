@@ -12,10 +12,12 @@ from services.sessions.measures import SessionMeasures
 from services.sessions.memory import MemorySessions
 from services.sessions.protocol import SessionStore
 from services.sessions.records import SessionRecords
+from services.sessions.replicated import ReplicatedSessions
+from services.sessions.replication.place import Place
 from services.sessions.sweeper import Sweeper
 from services.sessions.tickets import Tickets
 from services.sessions.write_through import WriteThroughSessions
-from services.settings import SessionDesign, Settings, SettingsError
+from services.settings import KEEPS_SESSIONS_OUTSIDE, SessionDesign, Settings, SettingsError
 from services.shop.accounts import Accounts
 from services.shop.history import History
 from services.shop.pages import ProductPages
@@ -48,6 +50,8 @@ def create(settings: Settings) -> Replica:
     replica = Replica(settings)
     measures = SessionMeasures(replica.metrics.registry)
     sessions = make_sessions(settings, replica.store, measures)
+    if isinstance(sessions, ReplicatedSessions):
+        replica.ready_when("peers", sessions.check)
     replica.on_drain.append(sessions.drain)
     replica.parts += [sessions, Sweeper(sessions, settings.session_ttl_s / SWEEPS_PER_TTL)]
     replica.metrics.count_sessions_with(sessions.active)
@@ -92,10 +96,16 @@ def make_sessions(settings: Settings, store: Store, measures: SessionMeasures) -
     design, ttl_s = settings.state or SessionDesign.MEMORY, settings.session_ttl_s
     if design is SessionDesign.MEMORY:
         return MemorySessions(ttl_s)
-    if design not in {*IN_STORE, SessionDesign.HANDOFF}:
+    if design not in KEEPS_SESSIONS_OUTSIDE:
         raise SettingsError(f"STATEFALL_STATE is {design.value!r}: the stateful twin has no such design")
-    records = SessionRecords(store, SessionCodec(settings.state_keys, settings.serialisation), ttl_s)
+    codec = SessionCodec(settings.state_keys, settings.serialisation)
+    records = SessionRecords(store, codec, ttl_s)
     match design:
+        case SessionDesign.REPLICATED:
+            where = Place(settings.host, settings.peer_port, settings.peer_address, settings.store_url)
+            return ReplicatedSessions(
+                settings.boot, settings.pod, where, settings.state_keys, ttl_s, store, codec, measures
+            )
         case SessionDesign.HANDOFF:
             return HandoffSessions(MemorySessions(ttl_s), records, measures, settings.boot)
         case SessionDesign.WRITE_THROUGH:

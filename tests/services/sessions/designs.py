@@ -5,19 +5,23 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from functools import partial
 
 from services.metrics import Metrics
+from services.refusals import Unavailable
 from services.sessions.conversation import Conversation, Exchange
 from services.sessions.measures import SessionMeasures
 from services.sessions.protocol import SessionStore
+from services.sessions.replicated import ReplicatedSessions
 from services.sessions.session import Session
 from services.settings import Serialisation, SessionDesign, Settings
 from services.shop.cart import CartLine
 from services.stateful.app import make_sessions
 from services.store import Store
+from tests.services.backing import wait_until
 
 STATE_KEY = "a key that seals sessions in tests, long enough"
-SHARED = (SessionDesign.WRITE_THROUGH, SessionDesign.EXTERNAL)
+SHARED = (SessionDesign.WRITE_THROUGH, SessionDesign.EXTERNAL, SessionDesign.REPLICATED)
 """Designs in which any replica finds any session at any time."""
 EVERY = (SessionDesign.MEMORY, SessionDesign.HANDOFF, *SHARED)
 
@@ -35,10 +39,17 @@ class Household:
     stores: dict[str, Store] = field(default_factory=dict)
     sessions: dict[str, SessionStore] = field(default_factory=dict)
 
-    def start(self, boot: str) -> SessionStore:
-        """One more replica."""
+    def start(self, boot: str, pod: str = "") -> SessionStore:
+        """One more replica, which knows the others."""
+        sessions = self.start_alone(boot, pod)
+        if isinstance(sessions, ReplicatedSessions):
+            wait_until(partial(self._joined, sessions), "the replicas know each other")
+        return sessions
+
+    def start_alone(self, boot: str, pod: str = "") -> SessionStore:
+        """One more replica, whether it finds the others or not."""
         settings = Settings(
-            pod=f"pod-{boot}",
+            pod=pod or f"pod-{boot}",
             boot=boot,
             database_url="",
             store_url=self.store_url,
@@ -62,8 +73,23 @@ class Household:
         self.stores.pop(boot).close()
 
     def kill(self, boot: str) -> None:
-        """As at SIGKILL, as far as one can within a process: nobody asks it for anything any more."""
-        del self.sessions[boot]
+        """As at SIGKILL, as far as one can within a process: it answers nobody and tells nobody."""
+        sessions = self.sessions.pop(boot)
+        if isinstance(sessions, ReplicatedSessions):
+            assert sessions._server is not None
+            sessions._server.close()
+            sessions._repair.close()
+
+    def _introduced(self) -> bool:
+        others = len(self.sessions) - 1
+        return all((self.sample(boot, "statefall_peers") or 0) >= others for boot in self.sessions)
+
+    def _joined(self, sessions: ReplicatedSessions) -> bool:
+        try:
+            sessions.check()
+        except Unavailable:
+            return False
+        return self._introduced()
 
     def close(self) -> None:
         """End what still runs."""

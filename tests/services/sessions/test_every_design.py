@@ -104,14 +104,14 @@ def test_use_renews_a_session_and_a_look_does_not(
 ) -> None:
     for ttl_s in (1.0, 3.0, 10.0):
         sessions = make_household(design, ttl_s=ttl_s).start("a")
-        if _use_until_the_unused_one_is_gone(sessions, f"{ttl_s}") < ttl_s / 2:
+        if use_until_the_unused_one_is_gone(sessions, f"{ttl_s}") < ttl_s / 2:
             assert sessions.load(f"read{ttl_s}") is not None
             assert sessions.load(f"written{ttl_s}") is not None
             return
     pytest.fail("this machine stands still for seconds")
 
 
-def _use_until_the_unused_one_is_gone(sessions: SessionStore, suffix: str) -> float:
+def use_until_the_unused_one_is_gone(sessions: SessionStore, suffix: str) -> float:
     """Returns the longest time in seconds in which the used ones were not used."""
     for name in ("read", "written", "watched"):
         sessions.create(session(name + suffix))

@@ -33,6 +33,8 @@ constraints: $(SETUP)
 	  --no-header --no-annotate --no-emit-index-url --no-emit-find-links --quiet -o constraints/dev.txt pyproject.toml
 	$(BIN)/uv pip compile --universal --python-version 3.11 --extra kubernetes --constraints constraints/dev.txt --generate-hashes \
 	  --no-header --no-annotate --no-emit-index-url --no-emit-find-links --quiet -o constraints/image.txt pyproject.toml
+	$(BIN)/uv pip compile --universal --python-version 3.11 --group manifests --upgrade --generate-hashes \
+	  --no-header --no-annotate --no-emit-index-url --no-emit-find-links --quiet -o constraints/manifests.txt
 
 clean:
 	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache build *.egg-info

@@ -39,6 +39,7 @@ SYSTEMS = (
     "handoff",
     "write-through",
     "external",
+    "replicated",
     "client",
     "expiry",
     "sweeping",

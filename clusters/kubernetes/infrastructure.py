@@ -110,7 +110,7 @@ class Infrastructure:
     def _ensure_secret(self) -> None:
         if not self._may_make(SECRET) or self._ground.api.get(SECRET, SECRET_NAME) is not None:
             return
-        values = {"database-password": 16, "store-password": 16, "jwt-keys": 32}
+        values = {"database-password": 16, "store-password": 16, "jwt-keys": 32, "state-keys": 32}
         self._ground.api.create(
             {
                 "apiVersion": "v1",

@@ -111,12 +111,12 @@ class Faults:
         if thing is None:
             raise ClusterError(f"no pod with UID {pod.uid} ({pod.name}): it is gone")
         if not self._is_mine(thing):
-            raise ClusterError(f"pod {pod.name} was not made by this run: left alone")
+            raise ClusterError(f"pod {pod.name} is no replica of this run: left alone")
         return thing
 
     def _is_mine(self, thing: Object) -> bool:
-        labels = labels_of(thing)
-        return labels.get(PART_OF) == "statefall" and labels.get(RUN_LABEL) == self._ground.run
+        wanted = {PART_OF: "statefall", RUN_LABEL: self._ground.run, COMPONENT: REPLICA}
+        return wanted.items() <= labels_of(thing).items()
 
 
 def _on_node(view: View, node: str) -> list[Object]:

@@ -1,0 +1,61 @@
+"""A namespace of the tests' own on whatever cluster kubectl would talk to, open for the whole session."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from clusters.kubernetes import KubernetesCluster, Place
+from clusters.kubernetes.access import DEFAULT_IMAGE, configuration
+from clusters.kubernetes.api import Api
+from clusters.protocol import Deployment
+from foundation.terms import Balancer, Service, StateDesign
+from tests.kubernetes.timeline import Timeline
+
+IMAGE = os.environ.get("STATEFALL_IMAGE", DEFAULT_IMAGE)
+
+
+def place(name: str = "statefall-test", *, image: str = IMAGE) -> Place:
+    return Place(namespace=name, image=image)
+
+
+def deployment(name: str = "c1", **fields: object) -> Deployment:
+    given = {
+        "service": Service.STATEFUL,
+        "state": StateDesign.MEMORY,
+        "balancer": Balancer.STICKY,
+        "replicas": 3,
+        **fields,
+    }
+    return Deployment(name=name, **given)  # type: ignore[arg-type]
+
+
+@pytest.fixture(scope="session")
+def opened() -> Iterator[KubernetesCluster]:
+    """An open cluster without a deployment."""
+    cluster = KubernetesCluster(Path("tests"), place=place())
+    try:
+        cluster.open()
+        yield cluster
+    finally:
+        cluster.close()
+
+
+@pytest.fixture(scope="session")
+def api() -> Iterator[Api]:
+    """The API server as the tests' own namespace sees it."""
+    found = Api(configuration(place()), place().namespace)
+    yield found
+    found.close()
+
+
+@pytest.fixture
+def timeline(opened: KubernetesCluster) -> Iterator[Timeline]:
+    """What happens during the test."""
+    found = Timeline()
+    end = opened.subscribe(found)
+    yield found
+    end()

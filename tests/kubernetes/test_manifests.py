@@ -1,0 +1,138 @@
+"""What a run changes in the manifests, and that it changes nothing else."""
+
+from __future__ import annotations
+
+import pytest
+
+from clusters.kubernetes import manifests
+from clusters.kubernetes.access import Place
+from clusters.kubernetes.checks import needs, shortages
+from clusters.kubernetes.cluster import label_value
+from clusters.kubernetes.kinds import Object, kind_of, labels_of, name_of
+from clusters.protocol import Deployment
+from foundation.errors import InputError
+from foundation.terms import Balancer, Service, StateDesign
+
+PLACE = Place(namespace="elsewhere", image="registry.example/statefall:9")
+WANTED = Deployment(
+    name="c1-stateful-sticky",
+    service=Service.STATEFUL,
+    state=StateDesign.HANDOFF,
+    balancer=Balancer.STICKY,
+    replicas=5,
+    grace_s=20.0,
+    pre_stop_s=4.0,
+    settings={"STATEFALL_THREADS": "4", "STATEFALL_SECURE_COOKIES": "1"},
+)
+
+
+@pytest.fixture(scope="module")
+def sticky() -> tuple[Object, ...]:
+    return manifests.render("overlays/sticky")
+
+
+@pytest.fixture
+def cell(sticky: tuple[Object, ...]) -> dict[str, Object]:
+    made = manifests.settled(manifests.cell(sticky, WANTED), PLACE, "run-1")
+    return {thing["kind"]: thing for thing in made}
+
+
+def environment(thing: Object) -> dict[str, str]:
+    (container,) = thing["spec"]["template"]["spec"]["containers"]
+    names = [entry["name"] for entry in container["env"]]
+    assert len(names) == len(set(names))
+    return {entry["name"]: entry.get("value", "") for entry in container["env"]}
+
+
+def test_a_cell_is_one_twin_under_its_own_name(cell: dict[str, Object]) -> None:
+    assert set(cell) == {"Deployment", "Service", "Ingress", "PodDisruptionBudget"}
+    for thing in cell.values():
+        assert name_of(thing) == "c1-stateful-sticky"
+        assert thing["metadata"]["namespace"] == "elsewhere"
+        assert labels_of(thing)["statefall/run"] == "run-1"
+
+
+def test_all_selectors_of_a_cell_mean_the_cell(cell: dict[str, Object]) -> None:
+    mine = {"statefall/deployment": "c1-stateful-sticky"}
+    deployment = cell["Deployment"]["spec"]
+    assert deployment["selector"]["matchLabels"] == mine
+    assert mine.items() <= deployment["template"]["metadata"]["labels"].items()
+    spread = deployment["template"]["spec"]["topologySpreadConstraints"][0]
+    assert spread["labelSelector"]["matchLabels"] == mine
+    assert cell["Service"]["spec"]["selector"] == mine
+    assert cell["PodDisruptionBudget"]["spec"]["selector"]["matchLabels"] == mine
+    (rule,) = cell["Ingress"]["spec"]["rules"]
+    assert rule["http"]["paths"][0]["backend"]["service"]["name"] == "c1-stateful-sticky"
+
+
+def test_a_cell_runs_with_its_settings(cell: dict[str, Object]) -> None:
+    deployment = cell["Deployment"]
+    found = environment(deployment)
+    assert found["STATEFALL_STATE"] == "handoff"
+    assert found["STATEFALL_THREADS"] == "4"
+    assert found["STATEFALL_SECURE_COOKIES"] == "1"
+    assert found["STATEFALL_GRACEFUL_TIMEOUT_S"] == "15"
+    spec = deployment["spec"]["template"]["spec"]
+    assert deployment["spec"]["replicas"] == 5
+    assert spec["terminationGracePeriodSeconds"] == 20
+    assert spec["containers"][0]["lifecycle"] == {"preStop": {"sleep": {"seconds": 4}}}
+    assert spec["containers"][0]["image"] == "registry.example/statefall:9"
+
+
+def test_without_a_wait_there_is_no_pre_stop(sticky: tuple[Object, ...]) -> None:
+    hasty = Deployment("c1", Service.STATEFUL, StateDesign.MEMORY, Balancer.STICKY, 1, pre_stop_s=0.0)
+    (deployment,) = [t for t in manifests.cell(sticky, hasty) if t["kind"] == "Deployment"]
+    assert "lifecycle" not in deployment["spec"]["template"]["spec"]["containers"][0]
+
+
+def test_what_was_rendered_is_not_changed(sticky: tuple[Object, ...]) -> None:
+    manifests.settled(manifests.cell(sticky, WANTED), PLACE, "run-1")
+    manifests.settled(sticky, PLACE, "run-1")
+    assert sticky == manifests.render("overlays/sticky")
+
+
+def test_cells_and_infrastructure_share_nothing(sticky: tuple[Object, ...]) -> None:
+    shared = {(kind_of(t).name, name_of(t)) for t in manifests.infrastructure(sticky)}
+    assert ("Deployment", "balancer") in shared
+    assert ("StatefulSet", "store") in shared
+    assert not {name for _, name in shared} & {"stateful", "stateless"}
+
+
+@pytest.mark.parametrize(("workers", "kinds"), [(1, {"Job"}), (3, {"Job", "Deployment"})])
+def test_workers_come_only_where_there_are_several(workers: int, kinds: set[str]) -> None:
+    made = manifests.load(manifests.render("load"), b"{}", workers, PLACE, "run-1")
+    assert {t["kind"] for t in made if "template" in t.get("spec", {})} == kinds
+    (job,) = [t for t in made if t["kind"] == "Job"]
+    arguments = job["spec"]["template"]["spec"]["containers"][0]["args"]
+    assert ("--master" in arguments) == (workers > 1)
+    assert (f"--expect-workers={workers}" in arguments) == (workers > 1)
+    for deployment in (t for t in made if t["kind"] == "Deployment"):
+        assert deployment["spec"]["replicas"] == workers
+
+
+def test_a_load_that_does_not_fit_is_refused() -> None:
+    with pytest.raises(InputError, match=r"load\.shoppers"):
+        manifests.load((), b"x" * 1_000_001, 1, PLACE, "run-1")
+
+
+def test_a_quota_that_leaves_too_little_is_named(sticky: tuple[Object, ...]) -> None:
+    quota = {
+        "metadata": {"name": "small"},
+        "spec": {},
+        "status": {"hard": {"pods": "8", "cpu": "10", "secrets": "1"}, "used": {"pods": "2", "cpu": "0"}},
+    }
+    (words,) = shortages(quota, needs(sticky))
+    assert words.startswith("small leaves 6 of pods")
+
+
+@pytest.mark.parametrize(
+    ("name", "label"),
+    [
+        ("20261124T055221Z-default-5b66d8", "20261124T055221Z-default-5b66d8"),
+        ("my run/1", "my-run-1"),
+        ("x" * 80, "x" * 63),
+        ("--", "run"),
+    ],
+)
+def test_a_run_is_named_by_a_label_that_is_allowed(name: str, label: str) -> None:
+    assert label_value(name) == label

@@ -1,0 +1,81 @@
+"""What a cluster told, and waiting for what it has yet to tell."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable
+
+from clusters.protocol import Cluster, Pod, PodTransition, Transition
+
+DEADLINE_S = 120.0
+
+
+class Timeline:
+    """Every transition since it was made. Subscribe with `cluster.subscribe(timeline)`."""
+
+    def __init__(self) -> None:
+        self._seen: list[PodTransition] = []
+        self._changed = threading.Condition()
+
+    def __call__(self, transition: PodTransition) -> None:
+        with self._changed:
+            self._seen.append(transition)
+            self._changed.notify_all()
+
+    def of(self, uid: str) -> list[Transition]:
+        """What happened to a pod, in order, endpoints left out."""
+        with self._changed:
+            return [
+                t.transition
+                for t in self._seen
+                if t.pod.uid == uid and t.transition is not Transition.ENDPOINTS
+            ]
+
+    def all(self, transition: Transition) -> list[PodTransition]:
+        with self._changed:
+            return [t for t in self._seen if t.transition is transition]
+
+    def fewest_ready(self, pods: tuple[Pod, ...]) -> int:
+        """How few were ready at any moment since, when these were at the beginning."""
+        ready = {pod.uid for pod in pods}
+        fewest = len(ready)
+        with self._changed:
+            for t in self._seen:
+                if t.transition is Transition.READY:
+                    ready.add(t.pod.uid)
+                elif t.transition in {Transition.UNREADY, Transition.TERMINATING}:
+                    ready.discard(t.pod.uid)
+                fewest = min(fewest, len(ready))
+        return fewest
+
+    def wait(self, uid: str, transition: Transition, detail: str | None = None) -> PodTransition:
+        """The first such transition of the pod, past or to come. Fails after a generous deadline."""
+
+        def found() -> PodTransition | None:
+            for t in self._seen:
+                if t.pod.uid == uid and t.transition is transition and detail in (None, t.detail):
+                    return t
+            return None
+
+        deadline = time.monotonic() + DEADLINE_S
+        with self._changed:
+            while (match := found()) is None:
+                left = deadline - time.monotonic()
+                assert left > 0, f"{transition} of {uid} did not come; seen: {self.of(uid)}"
+                self._changed.wait(left)
+            return match
+
+
+def wait_until(cluster: Cluster, settled: Callable[[tuple[Pod, ...]], bool], what: str) -> tuple[Pod, ...]:
+    """The pods, once they are as wanted. Fails after a generous deadline."""
+    deadline = time.monotonic() + DEADLINE_S
+    while not settled(pods := cluster.pods()):
+        assert time.monotonic() < deadline, f"waited in vain until {what}; pods: {pods}"
+        time.sleep(0.1)
+    return pods
+
+
+def all_ready(replicas: int) -> Callable[[tuple[Pod, ...]], bool]:
+    """So many pods, all ready."""
+    return lambda pods: len(pods) == replicas and all(pod.ready for pod in pods)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from services.openapi.document import OpenApi
 from services.openapi.operations import Twin
 from services.replica import Replica
+from services.sessions.census import Census
 from services.sessions.codec import SessionCodec
 from services.sessions.external import ExternalSessions
 from services.sessions.handoff import HandoffSessions
@@ -54,6 +55,8 @@ def create(settings: Settings) -> Replica:
         replica.ready_when("peers", sessions.check)
     replica.on_drain.append(sessions.drain)
     replica.parts += [sessions, Sweeper(sessions, settings.session_ttl_s / SWEEPS_PER_TTL)]
+    if settings.state in KEEPS_SESSIONS_OUTSIDE:
+        replica.parts.append(Census(replica.store, measures))
     replica.metrics.count_sessions_with(sessions.active)
     tickets = Tickets(settings.keys, settings.pod, settings.boot)
     accounts = Accounts(replica.database)

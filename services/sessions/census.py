@@ -1,0 +1,60 @@
+"""Counts the sessions in the store and asks for its memory, in the background.
+
+Counting looks at every key, so it is done at most every `INTERVAL_S`, and less often where it takes
+long: it must not become a load of its own. What cannot be asked is not a number (NaN) until it can.
+"""
+
+from __future__ import annotations
+
+import math
+import threading
+import time
+from typing import Final
+
+from services.sessions.measures import SessionMeasures
+from services.sessions.records import PREFIX
+from services.store import Store, StoreUnavailable
+
+INTERVAL_S: Final = 2.0
+REST: Final = 50
+"""The pause is at least so many times as long as the count before it took."""
+
+
+class Census:
+    """A part of the replica with a thread of its own."""
+
+    def __init__(self, store: Store, measures: SessionMeasures) -> None:
+        self._store, self._measures = store, measures
+        self._end = threading.Event()
+        self._thread = threading.Thread(target=self._run, name="session-census", daemon=True)
+
+    def open(self) -> None:
+        """Start the thread."""
+        self._thread.start()
+
+    def close(self) -> None:
+        """End the thread."""
+        self._end.set()
+        self._thread.join(timeout=2.0)
+
+    def take(self) -> None:
+        """Count once."""
+        sessions = memory = limit = math.nan
+        try:
+            servers = self._store.servers()
+            memory = sum(server["used_memory"] for server in servers)
+            limit = sum(server.get("maxmemory", 0) for server in servers)
+            sessions = len(self._store.keys(f"{PREFIX}*"))
+        except StoreUnavailable:
+            # The failed call is counted by the store's own metrics.
+            sessions = memory = limit = math.nan
+        self._measures.store_sessions.set(sessions)
+        self._measures.store_memory.set(memory)
+        self._measures.store_memory_limit.set(limit)
+
+    def _run(self) -> None:
+        pause_s = 0.0
+        while not self._end.wait(pause_s):
+            begin = time.monotonic()
+            self.take()
+            pause_s = max(INTERVAL_S, REST * (time.monotonic() - begin))

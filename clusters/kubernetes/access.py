@@ -51,7 +51,7 @@ def configuration(place: Place) -> Any:
             config.load_incluster_config(client_configuration=settings)
         else:
             config.load_kube_config(
-                context=place.context, client_configuration=settings, persist_config=False
+                _kubeconfig(), place.context, client_configuration=settings, persist_config=False
             )
     except config.ConfigException as error:
         if place.context is not None and "context" in str(error).lower():
@@ -75,9 +75,14 @@ def _inside_a_pod(environ: Mapping[str, str]) -> bool:
     return "KUBERNETES_SERVICE_HOST" in environ and "KUBECONFIG" not in environ
 
 
+def _kubeconfig() -> str | None:
+    # The client looks at the variable once, when it is imported.
+    return os.environ.get("KUBECONFIG") or None
+
+
 def _contexts() -> list[str]:
     try:
-        found, _ = config.list_kube_config_contexts()
+        found, _ = config.list_kube_config_contexts(_kubeconfig())
     except config.ConfigException:
         return []
     return [str(context["name"]) for context in found]

@@ -6,6 +6,8 @@ import threading
 import time
 from collections.abc import Callable
 
+from clusters.kubernetes.api import Api
+from clusters.kubernetes.kinds import NAMESPACE
 from clusters.protocol import Cluster, Pod, PodTransition, Transition
 
 DEADLINE_S = 120.0
@@ -79,3 +81,14 @@ def wait_until(cluster: Cluster, settled: Callable[[tuple[Pod, ...]], bool], wha
 def all_ready(replicas: int) -> Callable[[tuple[Pod, ...]], bool]:
     """So many pods, all ready."""
     return lambda pods: len(pods) == replicas and all(pod.ready for pod in pods)
+
+
+def removed(api: Api) -> None:
+    """Have the namespace gone."""
+    if api.get(NAMESPACE, api.namespace) is None:
+        return
+    api._call("DELETE", NAMESPACE.path("", api.namespace), "remove what a test made")
+    deadline = time.monotonic() + DEADLINE_S
+    while api.get(NAMESPACE, api.namespace) is not None:
+        assert time.monotonic() < deadline, f"namespace {api.namespace} would not go"
+        time.sleep(0.2)

@@ -1,0 +1,184 @@
+"""What a user can get wrong: one clear line each, and nothing left behind."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from clusters.kubernetes import KubernetesCluster, Place, doctor, recover
+from clusters.kubernetes.access import configuration
+from clusters.kubernetes.api import PART_OF, Api
+from clusters.kubernetes.kinds import NAMESPACE, QUOTA, Object
+from foundation.errors import EnvironmentUnfit, InputError
+from tests.kubernetes.access import as_service_account, grant
+from tests.kubernetes.conftest import deployment, place
+from tests.kubernetes.timeline import removed
+
+on_a_cluster = pytest.mark.kubernetes
+
+
+# -- without a cluster ------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def kubeconfig(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Names a cluster at a port where nobody listens."""
+    file = tmp_path / "kubeconfig"
+    document = {
+        "apiVersion": "v1",
+        "kind": "Config",
+        "current-context": "here",
+        "clusters": [{"name": "here", "cluster": {"server": "https://127.0.0.1:9"}}],
+        "users": [{"name": "me", "user": {"token": "none"}}],
+        "contexts": [{"name": "here", "context": {"cluster": "here", "user": "me"}}],
+    }
+    file.write_text(json.dumps(document))
+    monkeypatch.setenv("KUBECONFIG", str(file))
+    return file
+
+
+def one_line(error: pytest.ExceptionInfo[InputError]) -> str:
+    text = str(error.value)
+    assert "\n" not in text
+    assert error.value.exit_code == 2
+    return text
+
+
+def test_no_kubeconfig(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("KUBECONFIG", str(tmp_path / "missing"))
+    with pytest.raises(EnvironmentUnfit) as error:
+        KubernetesCluster(tmp_path, place=Place()).open()
+    assert "no cluster is configured" in one_line(error)
+    (check,) = doctor(Place())
+    assert not check.fine
+    with pytest.raises(EnvironmentUnfit):
+        recover(Place())
+
+
+def test_no_cluster(kubeconfig: Path, tmp_path: Path) -> None:
+    with pytest.raises(EnvironmentUnfit) as error:
+        KubernetesCluster(tmp_path, place=Place()).open()
+    line = one_line(error)
+    assert "https://127.0.0.1:9 does not answer" in line
+    assert "refused" in line
+    (check,) = doctor(Place())
+    assert not check.fine
+
+
+def test_wrong_context(kubeconfig: Path, tmp_path: Path) -> None:
+    with pytest.raises(InputError) as error:
+        KubernetesCluster(tmp_path, place=Place(context="there")).open()
+    line = one_line(error)
+    assert "no context 'there'" in line
+    assert "it has: here" in line
+
+
+def test_a_cluster_that_is_not_open_does_nothing(tmp_path: Path) -> None:
+    cluster = KubernetesCluster(tmp_path, place=Place())
+    cluster.stop_load()
+    cluster.close()
+    cluster.close()
+
+
+# -- on a cluster -----------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def elsewhere() -> Iterator[Api]:
+    """A namespace that each test may spoil in its own way; afterwards it is gone."""
+    spoiled = place("statefall-spoiled")
+    api = Api(configuration(spoiled), spoiled.namespace)
+    removed(api)
+    yield api
+    removed(api)
+    api.close()
+
+
+def make_namespace(api: Api, **labels: str) -> None:
+    api._json(  # the guard of `create` is what is tested here
+        "POST",
+        "/api/v1/namespaces",
+        "make a namespace",
+        body={"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": api.namespace, "labels": labels}},
+    )
+
+
+@on_a_cluster
+def test_a_namespace_of_somebody_else_is_left_alone(elsewhere: Api) -> None:
+    make_namespace(elsewhere)
+    with pytest.raises(EnvironmentUnfit, match="not Statefall's") as error:
+        KubernetesCluster(Path("r"), place=place(elsewhere.namespace)).open()
+    one_line(error)
+    standing = elsewhere.get(NAMESPACE, elsewhere.namespace)
+    assert standing is not None
+    assert "deletionTimestamp" not in standing["metadata"]
+
+
+@on_a_cluster
+def test_missing_verbs_are_named(elsewhere: Api, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    make_namespace(elsewhere, **{PART_OF: "statefall"})
+    rules = [
+        {"apiGroups": [""], "resources": ["pods"], "verbs": ["list", "watch"]},
+        {"apiGroups": [""], "resources": ["namespaces", "services"], "verbs": ["get"]},
+        {"apiGroups": [""], "resources": ["resourcequotas"], "verbs": ["list"]},
+    ]
+    grant(elsewhere, "weak", rules)
+    monkeypatch.setenv("KUBECONFIG", str(as_service_account(elsewhere, "weak", tmp_path)))
+    with pytest.raises(EnvironmentUnfit) as error:
+        KubernetesCluster(Path("r"), place=place(elsewhere.namespace)).open()
+    line = one_line(error)
+    assert "delete pods" in line
+    assert "create pods/exec" in line
+    assert "watch pods," not in line
+    checks = {check.name: check for check in doctor(place(elsewhere.namespace))}
+    assert checks["cluster"].fine
+    assert not checks["permissions"].fine
+
+
+@on_a_cluster
+@pytest.mark.timeout(400)
+def test_an_image_that_is_not_there_is_named_and_nothing_is_left(elsewhere: Api) -> None:
+    cluster = KubernetesCluster(Path("r"), place=place(elsewhere.namespace, image="statefall:never-built"))
+    with pytest.raises(EnvironmentUnfit) as error:
+        cluster.open()
+    line = one_line(error)
+    assert "statefall:never-built cannot be had" in line
+    assert elsewhere.get(NAMESPACE, elsewhere.namespace) is None
+
+
+def quota(**hard: str) -> Object:
+    return {
+        "apiVersion": QUOTA.api_version,
+        "kind": QUOTA.name,
+        "metadata": {"name": "small", "labels": {PART_OF: "statefall"}},
+        "spec": {"hard": hard},
+    }
+
+
+@on_a_cluster
+def test_a_quota_that_is_too_small_is_named_before_anything_is_made(elsewhere: Api) -> None:
+    make_namespace(elsewhere, **{PART_OF: "statefall"})
+    elsewhere.create(quota(pods="3"))
+    with pytest.raises(EnvironmentUnfit) as error:
+        KubernetesCluster(Path("r"), place=place(elsewhere.namespace)).open()
+    line = one_line(error)
+    assert "exceeded quota" in line
+    assert "of pods" in line
+
+
+@on_a_cluster
+@pytest.mark.timeout(400)
+def test_a_quota_that_runs_out_later_is_named_too(elsewhere: Api) -> None:
+    cluster = KubernetesCluster(Path("r"), place=place(elsewhere.namespace))
+    try:
+        cluster.open()
+        elsewhere.create(quota(pods="5"))
+        with pytest.raises(EnvironmentUnfit) as error:
+            cluster.deploy(deployment(replicas=4))
+        assert "exceeded quota" in one_line(error)
+    finally:
+        cluster.close()
+    assert elsewhere.get(NAMESPACE, elsewhere.namespace) is None

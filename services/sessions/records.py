@@ -97,7 +97,7 @@ class SessionRecords:
         """Put sessions with what is left of their lives, in one exchange; False for each that is older
         than what is known here. Repeating it changes nothing."""
         calls = [
-            self._call(scripts.PUT, one.session.key, *self._left(one), *self._fields(one.session), 0)
+            call(scripts.PUT, one.session.key, *self._left(one), *self._fields(one.session), "same")
             for one in kept
         ]
         return [bool(answer) for answer in self._store.run_many(calls)]
@@ -121,12 +121,13 @@ class SessionRecords:
         )
 
     def _run(self, script: Script, key: str, *arguments: str | bytes | int | float) -> Any:
-        return self._store.run(self._call(script, key, *arguments))
+        return self._store.run(call(script, key, *arguments))
 
-    @staticmethod
-    def _call(script: Script, key: str, *arguments: str | bytes | int | float) -> Call:
-        # The braces put a record and its mark into one slot of a cluster.
-        return Call(script, (f"{PREFIX}{{{key}}}", f"{_MARK_PREFIX}{{{key}}}"), arguments)
+
+def call(script: Script, key: str, *arguments: str | bytes | int | float) -> Call:
+    """A script on the session with this key."""
+    # The braces put a record and its mark into one slot of a cluster.
+    return Call(script, (f"{PREFIX}{{{key}}}", f"{_MARK_PREFIX}{{{key}}}"), arguments)
 
 
 def _state(word: bytes) -> State:

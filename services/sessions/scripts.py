@@ -119,16 +119,17 @@ return 1
 PUT: Final = _script(
     "session_put",
     """
-local epoch, version = tonumber(ARGV[4]), tonumber(ARGV[3])
+local epoch, version, rule = tonumber(ARGV[4]), tonumber(ARGV[3]), ARGV[8]
 local mark = redis.call('GET', KEYS[2])
-if mark and ARGV[8] == '0' then
+if mark and rule ~= 'any' then
   local moved = string.match(mark, '^moved (%d+)$')
   if not moved or epoch < tonumber(moved) then return 0 end
 end
 local r = redis.call('HMGET', KEYS[1], 'e', 'v', 'c')
-if r[1] and ARGV[8] == '0' then
+if r[1] and rule ~= 'any' then
   local e, v = tonumber(r[1]), tonumber(r[2])
   if epoch < e or (epoch == e and (version < v or r[3])) then return 0 end
+  if rule == 'newer' and epoch == e and version == v then return 0 end
 end
 redis.call('HSET', KEYS[1], 'v', ARGV[3], 'e', ARGV[4], 'u', ARGV[5], 'a', ARGV[6], 'd', ARGV[7])
 redis.call('HDEL', KEYS[1], 'c')
@@ -137,6 +138,17 @@ redis.call('DEL', KEYS[2])
 return 1
 """,
 )
-"""As `INSERT`, and `1` to overwrite whatever is there, else `0`. Without it a session never goes back:
-not behind a newer version or epoch, not behind a claim or a move, and not behind a logout. Putting the
-same again changes nothing, so it may be repeated when an answer got lost."""
+"""As `INSERT`, and a rule. With `same` a session never goes back: not behind a newer version or epoch, not
+behind a claim or a move, and not behind a logout; putting the same again changes nothing, so it may be
+repeated when an answer got lost. `newer` leaves the same alone too, `any` overwrites whatever is there."""
+
+READ: Final = _script(
+    "session_read",
+    """
+local r = redis.call('HMGET', KEYS[1], 'x', 'v', 'e', 'u', 'a', 'd', 'c')
+if state(r[1]) ~= 'live' or r[7] then return false end
+return {r[2], r[3], r[4], r[5], r[6], tostring(tonumber(r[1]) - now)}
+""",
+    writes=False,
+)
+"""Version, epoch, user, last use, sealed, ms left; nothing for one that is over or in a replica's memory."""

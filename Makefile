@@ -11,7 +11,8 @@ run: $(SETUP)
 	$(BIN)/statefall run
 
 test: lint
-	$(BIN)/pytest -m "not kubernetes" $(PYTEST_ARGS)
+	$(BIN)/pytest -m "not kubernetes" tests/main_job $(PYTEST_ARGS)
+	$(BIN)/pytest -m "not kubernetes" --ignore tests/main_job --numprocesses 2 --dist loadfile $(PYTEST_ARGS)
 
 lint: $(SETUP)
 	$(BIN)/ruff check .

@@ -186,14 +186,15 @@ class ReplicatedSessions:
         if found is None:
             return self._mine(key, epoch)
         self._measures.handed_over.labels("in").inc()
-        self._holdings.own(found.kept, found.copy_at)
+        kept = Kept(found.kept.session, self._ttl_s)  # this is a use: its time to live begins anew
+        self._holdings.own(kept, found.copy_at)
         if found.copy_at is None or not self._members.can_stay(found.copy_at):
             try:
-                self._holdings.copied(found.kept.session, self._copies.put(found.kept, found.copy_at))
+                self._holdings.copied(kept.session, self._copies.put(kept, found.copy_at))
             except Superseded:
-                self._holdings.disown(key, found.kept.session.epoch + 1)
+                self._holdings.disown(key, kept.session.epoch + 1)
                 raise Unavailable("this session has just moved to another replica; ask again") from None
-        return found.kept.session
+        return kept.session
 
     def _copy(self, changed: Session, backup: str | None) -> bool:
         """Copy a change and make it the session; False when another replica has become the owner."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from functools import partial
 
 import pytest
@@ -77,6 +78,26 @@ def test_a_logout_holds_on_every_replica(house: Household) -> None:
     assert b.load(KEY) is None
     assert b.update(KEY, act) is None
     assert b.ended(KEY) is Ended.LOGGED_OUT
+
+
+def test_a_move_is_a_use_and_renews_the_session(
+    make_household: MakeHousehold, shared_design: SessionDesign
+) -> None:
+    for ttl_s in (1.0, 5.0, 20.0):
+        house = make_household(shared_design, ttl_s=ttl_s)
+        a, b = house.start(f"a{ttl_s}"), house.start(f"b{ttl_s}")
+        a.create(session())
+        begin_s = last_s = time.monotonic()
+        longest_s, here, there = 0.0, a, b
+        while last_s < begin_s + 2.5 * ttl_s and here.load(KEY) is not None:
+            longest_s, last_s = max(longest_s, time.monotonic() - last_s), time.monotonic()
+            here, there = there, here
+            time.sleep(ttl_s / 3)  # between two uses; no single one is longer ago than the life of a session
+        if longest_s < ttl_s * 0.8:
+            assert last_s >= begin_s + 2.5 * ttl_s
+            return
+        house.close()
+    pytest.fail("this machine stands still for seconds")
 
 
 def test_an_expiry_holds_on_every_replica(

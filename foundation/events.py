@@ -39,6 +39,11 @@ class Kind(StrEnum):
     SESSION_LOST = "session_lost"  # session, shopper, user_id, verdict, evidence, phase,
     #                                home {pod, boot, since_s}, answered_by [{pod, boot}],
     #                                acknowledged_version, seen_version [int]
+    CONNECTION_LOST = "connection_lost"  # [session], shopper, user_id, connection, verdict: told | broken,
+    #                                      code [int], evidence, phase, home {pod, boot, since_s}
+    MESSAGE_LOST = "message_lost"  # [session], shopper, user_id, connection, verdict: lost | missed |
+    #                                duplicated | forgotten, channel, stream, first, last (numbers), evidence,
+    #                                phase, home {pod, boot, since_s}
     MARK = "mark"  # fault, live_sessions, by_boot {"pod/boot": sessions}: the ledger at the fault
     POD_METRICS = "pod_metrics"  # pod, boot, sessions_active, sessions_created, sessions_lost {cause: n}
 

@@ -25,6 +25,55 @@ class Verdict(StrEnum):
     """No read since the fault decides it."""
 
 
+class ConnectionVerdict(StrEnum):
+    """What became of a WebSocket."""
+
+    KEPT = "kept"
+    """Open until its shopper closed it."""
+    TOLD = "told"
+    """The service closed it and said why, by a close code."""
+    BROKEN = "broken"
+    """It was cut without a word, or fell silent."""
+
+
+class MessageVerdict(StrEnum):
+    """What became of a message that somebody published in a channel, as one subscriber saw it."""
+
+    DELIVERED = "delivered"
+    LOST = "lost"
+    """An open connection never got it: the numbers have a hole, or its publisher was told it went out."""
+    MISSED = "missed"
+    """Published while the shopper had no connection, and not among the recent ones on return."""
+    DUPLICATED = "duplicated"
+    """A connection got it twice."""
+    FORGOTTEN = "forgotten"
+    """The connection's own chat: the service remembers less than was said on it."""
+
+
+@dataclass(frozen=True, slots=True)
+class RealtimeCounts:
+    """WebSockets and messages: `connections_opened` is the sum of kept, told and broken."""
+
+    connections_opened: int = 0
+    connections_refused: int = 0
+    """Opening handshakes that were not answered with a WebSocket."""
+    connections_kept: int = 0
+    connections_told: int = 0
+    connections_broken: int = 0
+    published: int = 0
+    """Messages whose publication was acknowledged."""
+    delivered: int = 0
+    """Deliveries: of each message to each connection that got it, for the first time."""
+    lost: int = 0
+    missed: int = 0
+    duplicated: int = 0
+    chats: int = 0
+    """Answered chat messages."""
+    forgotten: int = 0
+    told_lost: int = 0
+    """Connections over which the service told that the session is gone."""
+
+
 @dataclass(frozen=True, slots=True)
 class RequestCounts:
     """The books of the requests: `scheduled = completed + failed + dropped + in_flight`."""
@@ -74,3 +123,5 @@ class LoadResult:
     """Phase -> service time of completed requests, an encoded HdrHistogram: 1 us to 60 s, 3 digits."""
     generator_faults: tuple[str, ...]
     """What went wrong with the load itself (a worker that was lost): never the service's fault."""
+    realtime: RealtimeCounts = RealtimeCounts()
+    """WebSockets are no requests: they are in none of the books above."""

@@ -112,7 +112,7 @@ class Client:
         if not response.keep_alive:
             self.close()
         for cookie in response.set_cookies:
-            self._keep(cookie)
+            self.keep_cookie(cookie)
         return response
 
     def _message(
@@ -149,7 +149,8 @@ class Client:
             raise TimeoutError
         connection.settimeout(left)
 
-    def _keep(self, cookie: str) -> None:
+    def keep_cookie(self, cookie: str) -> None:
+        """Remember a `Set-Cookie`, as a browser would, or forget what it forgets."""
         try:
             jar = SimpleCookie(cookie)
         except CookieError:

@@ -43,6 +43,10 @@ class LoadConfig:
     """A request without an answer for so long has failed; its outcome is unknown."""
     patience: int = 1
     """How often a shopper whose session is unknown reloads before logging in again."""
+    conversation_share: float = 0.0
+    """Share of the steps that are an exchange of a conversation; only the stateful twin has one."""
+    websocket_share: float = 0.0
+    """Share of the shoppers who keep WebSockets open; only the stateful twin has them."""
     products: int = 10_000
     password: str = "shopper"  # noqa: S105 - every generated user of the demonstration shop has it
     workers: int = 1

@@ -21,7 +21,10 @@ from foundation.verdicts import LoadResult, Verdict
 from loadtests.client import Target
 from loadtests.config import LoadConfig, Shopper
 from loadtests.ledger.book import Book
+from loadtests.ledger.inbox import MessageFinding
+from loadtests.ledger.realtime import RealtimeBook
 from loadtests.ledger.session import Finding, SessionLedger
+from loadtests.live import LiveFinding
 from loadtests.recorder import Recorder, total
 from loadtests.visit import Premises, Sample, Visit
 
@@ -67,6 +70,8 @@ class Engine:
             nonce=secrets.token_hex(4),
             session_started=self._session_started,
             found=self._found,
+            realtime=RealtimeBook(),
+            found_live=self._found_live,
             sampled=self.sampled,
         )
 
@@ -149,6 +154,7 @@ class Engine:
             told_lost=premises.book.told_lost(),
             histograms=premises.recorder.histograms(),
             generator_faults=tuple(self._faults),
+            realtime=premises.realtime.counts(),
         )
 
     def _assigned(self) -> Premises:
@@ -193,6 +199,10 @@ class Engine:
     def _found(self, finding: Finding) -> None:
         self._tell(lost_event(finding, self._assigned().recorder.phase, self.clock()))
 
+    def _found_live(self, shopper: Shopper, session: SessionLedger | None, finding: LiveFinding) -> None:
+        phase = self._assigned().recorder.phase
+        self._tell(live_event(shopper, session, finding, phase, self.clock()))
+
     def _tell(self, record: dict[str, Any]) -> None:
         self.report({"events": [record], "tick": None})
 
@@ -214,3 +224,27 @@ def lost_event(finding: Finding, phase: str, at: Instant) -> dict[str, Any]:
         acknowledged_version=finding.acknowledged_version,
         seen_version=finding.seen_version,
     )
+
+
+def live_event(
+    shopper: Shopper, session: SessionLedger | None, finding: LiveFinding, phase: str, at: Instant
+) -> dict[str, Any]:
+    """A lost connection or message as an event of the run. The session may be over already."""
+    what, line = finding.what, finding.line
+    common: dict[str, Any] = {
+        "session": session.session if session is not None else None,
+        "shopper": shopper.index,
+        "user_id": shopper.user_id,
+        "connection": line.connection,
+        "evidence": finding.evidence,
+        "phase": phase,
+        "home": {
+            "pod": line.replica.pod,
+            "boot": line.replica.boot,
+            "since_s": round(line.opened_s, 6),
+        },
+    }
+    if not isinstance(what, MessageFinding):
+        return event(Kind.CONNECTION_LOST, at, verdict=what.value, code=finding.code, **common)
+    where = {"channel": what.channel, "stream": what.stream, "first": what.first, "last": what.last}
+    return event(Kind.MESSAGE_LOST, at, verdict=what.verdict.value, **where, **common)

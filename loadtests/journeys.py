@@ -23,7 +23,8 @@ TPC Benchmark W, version 1.8, gives the share of each of its 14 web interactions
 The weights of what has no counterpart (at most 0.23 %) are left out and the rest keeps its
 proportions. TPC-W walks between pages by transition tables whose long-run shares are these mixes;
 here each step is drawn from the mix itself. The login is not an interaction of the mix: it begins
-a session.
+a session. Neither is the conversation, which a configuration may put in the place of a share of the
+steps.
 """
 
 from __future__ import annotations
@@ -38,7 +39,7 @@ from itertools import accumulate
 from typing import Any, Final
 
 from loadtests.config import LoadConfig, Mix, Shopper
-from loadtests.ledger.answer import AddToCart, RememberAction, SetPreferences, Write
+from loadtests.ledger.answer import AddToCart, Converse, RememberAction, SetPreferences, Write
 from services import contract
 
 ZIPF_EXPONENT: Final = 0.9
@@ -64,6 +65,7 @@ class Page(StrEnum):
     CART_ADD = "cart add"
     ACTIVITY = "activity"
     PREFERENCES = "preferences"
+    CONVERSATION = "conversation"
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,7 +130,12 @@ class Call:
 
 DASHBOARD: Final = Step(Page.DASHBOARD)
 CART_TOTAL: Final = Step(Page.CART_TOTAL)
-_READS: Final = {Page.DASHBOARD: contract.DASHBOARD, Page.PROFILE: contract.PROFILE}
+CONVERSATION: Final = Step(Page.CONVERSATION)
+_READS: Final = {
+    Page.DASHBOARD: contract.DASHBOARD,
+    Page.PROFILE: contract.PROFILE,
+    Page.CONVERSATION: contract.CONVERSATION,
+}
 
 
 def call(step: Step, cart: Any) -> Call:
@@ -142,6 +149,8 @@ def call(step: Step, cart: Any) -> Call:
         return Call(step.page, "POST", contract.ACTIVITY, {"action": write.action})
     if isinstance(write, SetPreferences):
         return Call(step.page, "PUT", contract.PREFERENCES, {"preferences": dict(write.changes)})
+    if isinstance(write, Converse):
+        return Call(step.page, "POST", contract.CONVERSATION, {"text": write.text})
     if step.page is Page.CART_TOTAL:
         return Call(step.page, "POST", contract.CART_TOTAL, held)
     if step.page is Page.PRODUCT:
@@ -168,6 +177,7 @@ class Journey:
         self._random = random.Random(shopper.seed)
         self._user_id = shopper.user_id
         self._mean_think_s = config.think_time_s
+        self._conversation_share = config.conversation_share
         self._popularity = _popularity(config.products)
         shares = weights(config.mix)
         self._pages = tuple(shares)
@@ -183,9 +193,12 @@ class Journey:
 
     def next_step(self, cart_products: tuple[int, ...] = ()) -> Step:
         """The next step. `cart_products` is what the shopper believes to have in the cart."""
+        self._number += 1
+        # Nothing is drawn for it where it is not asked for: journeys without it stay as they were.
+        if self._conversation_share and self._random.random() < self._conversation_share:
+            return Step(Page.CONVERSATION, write=self._say())
         draw = self._random.random() * self._page_bounds[-1]
         page = self._pages[min(bisect_right(self._page_bounds, draw), len(self._pages) - 1)]
-        self._number += 1
         if page is Page.CART_ADD:
             return Step(page, write=self._add(cart_products))
         if page is Page.ACTIVITY:
@@ -204,6 +217,9 @@ class Journey:
         if len(cart_products) >= MAX_CART_LINES and product not in cart_products:
             product = cart_products[product % len(cart_products)]
         return AddToCart(product, self._random.randint(1, 3))
+
+    def _say(self) -> Converse:
+        return Converse(f"I need {self._random.randint(1, 9)} p{self._product()}, in line {self._number}")
 
     def _product(self) -> int:
         """A product id; ids are ranks of popularity."""

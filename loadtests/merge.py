@@ -9,7 +9,7 @@ from typing import Any, Final
 
 from foundation.clock import Instant
 from foundation.events import Event, Kind, event
-from foundation.verdicts import LoadResult, RequestCounts
+from foundation.verdicts import LoadResult, RealtimeCounts, RequestCounts
 from loadtests.recorder import HdrHistogram, merged
 
 Tick = dict[str, Any]
@@ -33,6 +33,14 @@ def sum_counts(counts: Iterable[RequestCounts]) -> RequestCounts:
     books = list(counts)
     return RequestCounts(
         **{f.name: sum(getattr(book, f.name) for book in books) for f in fields(RequestCounts)}
+    )
+
+
+def sum_realtime(counts: Iterable[RealtimeCounts]) -> RealtimeCounts:
+    """The WebSockets of several processes together."""
+    books = list(counts)
+    return RealtimeCounts(
+        **{f.name: sum(getattr(book, f.name) for book in books) for f in fields(RealtimeCounts)}
     )
 
 
@@ -63,6 +71,7 @@ def merge_results(results: Sequence[LoadResult], faults: Sequence[str]) -> LoadR
         sessions=tuple(session for result in results for session in result.sessions),
         told_lost={replica: dict(causes) for replica, causes in told.items()},
         histograms={phase: merged(texts) for phase, texts in histograms.items()},
+        realtime=sum_realtime(result.realtime for result in results),
         generator_faults=(*(fault for result in results for fault in result.generator_faults), *faults),
     )
 

@@ -15,10 +15,22 @@ from gevent.event import Event
 
 from loadtests.client import Client, NoAnswer, Target
 from loadtests.config import LoadConfig, Shopper
-from loadtests.journeys import CART_TOTAL, DASHBOARD, Call, Journey, Page, Step, call, login_call
-from loadtests.ledger.answer import Answer, Outcome, Silence, read_answer, read_json
+from loadtests.journeys import (
+    CART_TOTAL,
+    CONVERSATION,
+    DASHBOARD,
+    Call,
+    Journey,
+    Page,
+    Step,
+    call,
+    login_call,
+)
+from loadtests.ledger.answer import Answer, Outcome, Silence, Write, read_answer, read_json
 from loadtests.ledger.book import Book
+from loadtests.ledger.realtime import RealtimeBook
 from loadtests.ledger.session import Finding, SessionLedger, Standing
+from loadtests.live import Live, LiveFinding, has_websockets
 from loadtests.recorder import Recorder
 from services.contract import OPERATION_HEADER
 
@@ -51,6 +63,8 @@ class Premises:
     """Makes operation ids unique over all processes and runs."""
     session_started: Callable[[Shopper, SessionLedger], None]
     found: Callable[[Finding], None]
+    realtime: RealtimeBook
+    found_live: Callable[[Shopper, SessionLedger | None, LiveFinding], None]
     sampled: Callable[[Sample], None]
 
 
@@ -68,6 +82,9 @@ class Visit:
         self._nudge = Event()
         self._stopping = False
         self._audits: list[tuple[float, Event]] = []
+        self._live: Live | None = None
+        if has_websockets(premises.config, shopper):
+            self._live = Live(premises.config, shopper, self._client, premises.realtime, self._found_live)
 
     def run(self, begin_s: float) -> None:
         """Arrive, and go on until `stop`. `begin_s`: when the load began, monotonic."""
@@ -78,8 +95,11 @@ class Visit:
                     self._log_in()
                 else:
                     self._perform(self._journey.next_step(self._session.promises.cart.products))
+                self._be_live()
                 self._pause_until(time.monotonic() + self._journey.think_s())
         finally:
+            if self._live is not None:
+                self._live.close()
             self._client.close()
             for _, done in self._audits:
                 done.set()
@@ -114,7 +134,8 @@ class Visit:
 
     def _audit(self, done: Event) -> None:
         self._nudge.clear()  # or the pauses between tries would be none
-        for step in (CART_TOTAL, DASHBOARD):
+        talks = self._session is not None and self._session.promises.conversation.holds_anything
+        for step in (CART_TOTAL, DASHBOARD, *([CONVERSATION] if talks else [])):
             for _ in range(AUDIT_TRIES):
                 if self._session is None or self._stopping:
                     break
@@ -122,6 +143,8 @@ class Visit:
                 if isinstance(outcome, Answer) and outcome.status < 500:
                     break
                 self._nudge.wait(AUDIT_RETRY_S)
+        if self._live is not None:
+            self._live.settle()
         done.set()
 
     def _log_in(self) -> None:
@@ -147,9 +170,11 @@ class Visit:
     def _perform(self, step: Step) -> Outcome:
         """Do a step; while a replica does not know the session, reload as often as patience allows."""
         outcome = self._request(step)
-        reload = DASHBOARD if step.write is not None or step.page in PUBLIC else step
+        return self._reload(DASHBOARD if step.write is not None or step.page in PUBLIC else step, outcome)
+
+    def _reload(self, step: Step, outcome: Outcome) -> Outcome:
         while self._session is not None and self._session.standing is Standing.SUSPECT and not self._stopping:
-            outcome = self._request(reload)
+            outcome = self._request(step)
             if isinstance(outcome, Silence) or outcome.status >= 500:
                 break  # the balancer has nobody to ask; the next step will tell
         return outcome
@@ -160,11 +185,31 @@ class Visit:
         outcome, document = self._exchange(call(step, self._cart))
         if isinstance(outcome, Answer) and outcome.status < 400:
             self._keep_state(document)
-        for finding in self._premises.book.observe(session, step.write, outcome, time.monotonic()):
+        self._hold(session, step.write, outcome)
+        return outcome
+
+    def _hold(self, session: SessionLedger, write: Write | None, outcome: Outcome) -> None:
+        """Hold an outcome to the session's promises."""
+        for finding in self._premises.book.observe(session, write, outcome, time.monotonic()):
             self._premises.found(finding)
         if session.standing is Standing.LOST:
             self._session = self._client.bearer = self._cart = None
-        return outcome
+            if self._live is not None:
+                self._live.close()
+
+    def _be_live(self) -> None:
+        """Keep the WebSockets open and maybe say something; a refused one tells of the session, too."""
+        if self._live is None or self._session is None or self._stopping:
+            return
+        refused = self._live.keep_open()
+        if refused is not None:
+            self._hold(self._session, None, refused)
+            self._reload(DASHBOARD, refused)
+        if self._session is not None:
+            self._live.act()
+
+    def _found_live(self, finding: LiveFinding) -> None:
+        self._premises.found_live(self._shopper, self._session, finding)
 
     def _keep_state(self, document: Any) -> None:
         """Keep what the service handed over, to be sent back with the next request."""

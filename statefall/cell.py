@@ -14,6 +14,7 @@ from chaos.journal import Journal
 from clusters.protocol import Cluster, ClusterError, Deployment, Pod, PodTransition
 from foundation.clock import Clock
 from foundation.events import Event, Kind, event
+from foundation.terms import Service
 from foundation.verdicts import LoadResult
 from loadtests.channel import LoadChannel
 from loadtests.config import LoadConfig
@@ -177,6 +178,7 @@ class CellRun:
 
     def _load_config(self) -> LoadConfig:
         load = self.experiment.load
+        live = self.cell.service is Service.STATEFUL  # the other twin has neither
         return LoadConfig(
             cell=self.cell.name,
             target="",
@@ -186,6 +188,8 @@ class CellRun:
             think_time_s=load.think_time_s,
             timeout_s=load.timeout_s,
             patience=load.patience,
+            conversation_share=load.conversation_share if live else 0.0,
+            websocket_share=load.websocket_share if live else 0.0,
             workers=load.workers,
         )
 

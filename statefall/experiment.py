@@ -56,6 +56,10 @@ class Load(Section):
     timeout_s: PositiveSeconds = 5.0
     patience: int = Field(default=1, ge=0, le=10)
     """How often a shopper whose session is unknown reloads before logging in again."""
+    conversation_share: float = Field(default=0.0, ge=0, le=1)
+    """Share of the steps that are an exchange of a conversation; the stateless twin has none."""
+    websocket_share: float = Field(default=0.0, ge=0, le=1)
+    """Share of the shoppers who keep WebSockets open; the stateless twin has none."""
     workers: int = Field(default=1, ge=1, le=256)
 
 

@@ -53,7 +53,14 @@ class SetPreferences:
     changes: Mapping[str, str]
 
 
-Write = AddToCart | RememberAction | SetPreferences
+@dataclass(frozen=True, slots=True)
+class Converse:
+    """A write: an exchange of the conversation. Its text is unique in the session."""
+
+    text: str
+
+
+Write = AddToCart | RememberAction | SetPreferences | Converse
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,6 +80,10 @@ class Answer:
     """Quantity by product."""
     recent_activity: tuple[str, ...] | None = None
     preferences: Mapping[str, str] | None = None
+    conversation: tuple[str, ...] | None = None
+    """What the user said, as far as it is kept."""
+    digest: str | None = None
+    """What the service says `conversation_digest` of that is."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,8 +114,10 @@ def read_answer(status: int, headers: Mapping[str, str], document: Any) -> Answe
         user_id=_integer(fields.get("user_id")),
         version=version if version is not None else _number(headers.get(_VERSION)),
         lines=_lines(fields.get("lines")),
-        recent_activity=_actions(fields.get("recent_activity")),
+        recent_activity=_texts(fields.get("recent_activity")),
         preferences=_preferences(fields.get("preferences")),
+        conversation=_texts(fields.get("conversation")),
+        digest=_text(fields.get("digest")),
     )
 
 
@@ -146,8 +159,8 @@ def _lines(value: Any) -> dict[int, int] | None:
     return quantities
 
 
-def _actions(value: Any) -> tuple[str, ...] | None:
-    if not isinstance(value, list) or not all(isinstance(action, str) for action in value):
+def _texts(value: Any) -> tuple[str, ...] | None:
+    if not isinstance(value, list) or not all(isinstance(text, str) for text in value):
         return None
     return tuple(value)
 

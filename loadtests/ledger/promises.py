@@ -1,14 +1,17 @@
-"""All that one session was promised: version, cart, recent actions, preferences."""
+"""All that one session was promised: version, cart, recent actions, conversation, preferences."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 
-from .activity import ActivityPromise
-from .answer import AddToCart, Answer, RememberAction, Write
+from services.contract import ACTIVITY_WINDOW
+
+from .answer import AddToCart, Answer, Converse, RememberAction, Write
 from .cart import CartPromise
+from .conversation import ConversationPromise
 from .deviation import Deviation
 from .preferences import PreferencesPromise
+from .recent import RecentPromise
 from .versions import VersionPromise
 
 
@@ -19,20 +22,21 @@ class Promises:
     the preferences, which the service keeps too, may show it.
     """
 
-    __slots__ = ("_seen_activity", "_seen_lines", "_seen_version", "activity", "cart", "client_held",
-                 "preferences", "version")  # fmt: skip
+    __slots__ = ("_seen_activity", "_seen_conversation", "_seen_lines", "_seen_version", "activity", "cart",
+                 "client_held", "conversation", "preferences", "version")  # fmt: skip
 
     def __init__(self, login: Answer, *, client_held: bool) -> None:
         self.client_held = client_held
         self.version = VersionPromise(login.version or 0)
         self.cart = CartPromise()
-        self.activity = ActivityPromise()
+        self.activity = RecentPromise(ACTIVITY_WINDOW, "action")
+        self.conversation = ConversationPromise()
         self.preferences = PreferencesPromise(login.preferences, client_held=client_held)
         if login.lines is not None:
             self.cart.adopt(login.lines)
         if login.recent_activity is not None:
             self.activity.adopt(login.recent_activity)
-        self._seen_version = self._seen_lines = self._seen_activity = False
+        self.forget_sights()
 
     def acknowledge(self, write: Write) -> None:
         """The write was answered: from now on it must be there."""
@@ -40,13 +44,15 @@ class Promises:
         if isinstance(write, AddToCart):
             self.cart.acknowledge(write)
         elif isinstance(write, RememberAction):
-            self.activity.acknowledge(write)
+            self.activity.acknowledge(write.action)
+        elif isinstance(write, Converse):
+            self.conversation.acknowledge(write.text)
         else:
             self.preferences.acknowledge(write)
 
     def leave_open(self, write: Write) -> None:
         """The write was sent and its outcome is unknown."""
-        if not isinstance(write, AddToCart | RememberAction):
+        if not isinstance(write, AddToCart | RememberAction | Converse):
             self.preferences.leave_open(write)
         if self.client_held:
             return
@@ -54,7 +60,9 @@ class Promises:
         if isinstance(write, AddToCart):
             self.cart.leave_open(write)
         elif isinstance(write, RememberAction):
-            self.activity.leave_open(write)
+            self.activity.leave_open(write.action)
+        elif isinstance(write, Converse):
+            self.conversation.leave_open(write.text)
 
     def check(self, answer: Answer) -> list[Deviation]:
         """Hold everything that the answer shows to the promises."""
@@ -69,6 +77,8 @@ class Promises:
             deviations += self.activity.check(answer.recent_activity)
         if answer.preferences is not None:
             deviations += self.preferences.check(answer.preferences)
+        if answer.conversation is not None:
+            deviations += self.conversation.check_digest(answer.conversation, answer.digest)
         if not deviations:
             self._note_seen(answer)
             if self.version.close_open():
@@ -81,11 +91,12 @@ class Promises:
         self.cart.adopt(answer.lines)
         self.activity.adopt(answer.recent_activity)
         self.preferences.adopt(answer.preferences)
+        self.conversation.adopt(answer.conversation)
         self._note_seen(answer)
 
     def forget_sights(self) -> None:
         """From now on only what is seen from now on decides."""
-        self._seen_version = self._seen_lines = self._seen_activity = False
+        self._seen_version = self._seen_lines = self._seen_activity = self._seen_conversation = False
 
     def decided(self) -> bool:
         """Whether everything that holds a promise was seen since the sights were last forgotten."""
@@ -93,6 +104,7 @@ class Promises:
             self._seen_version
             and (self._seen_lines or not self.cart.holds_anything)
             and (self._seen_activity or not self.activity.holds_anything)
+            and (self._seen_conversation or not self.conversation.holds_anything)
         )
 
     def open_preferences(self) -> Mapping[str, set[str]]:
@@ -103,3 +115,4 @@ class Promises:
         self._seen_version |= answer.version is not None
         self._seen_lines |= answer.lines is not None
         self._seen_activity |= answer.recent_activity is not None
+        self._seen_conversation |= answer.conversation is not None

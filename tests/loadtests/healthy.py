@@ -14,6 +14,7 @@ from foundation.verdicts import Verdict
 from loadtests.ledger.answer import (
     AddToCart,
     Answer,
+    Converse,
     Outcome,
     RememberAction,
     Replica,
@@ -23,7 +24,7 @@ from loadtests.ledger.answer import (
 )
 from loadtests.ledger.book import Book
 from loadtests.ledger.session import Finding
-from services.contract import ACTIVITY_WINDOW, SessionStatus
+from services.contract import ACTIVITY_WINDOW, CONVERSATION_WINDOW, SessionStatus, conversation_digest
 
 HOME = Replica("pod-a", "boot-1")
 OTHER = Replica("pod-b", "boot-1")
@@ -37,6 +38,7 @@ class State:
     version: int = 0
     cart: dict[int, int] = field(default_factory=dict)
     activity: tuple[str, ...] = ()
+    conversation: tuple[str, ...] = ()
     preferences: dict[str, str] = field(default_factory=dict)
 
 
@@ -48,6 +50,9 @@ def applied(state: State, write: Write) -> State:
     if isinstance(write, RememberAction):
         window = (*state.activity, write.action)[-ACTIVITY_WINDOW:]
         return replace(state, version=state.version + 1, activity=window)
+    if isinstance(write, Converse):
+        kept = (*state.conversation, write.text)[-CONVERSATION_WINDOW:]
+        return replace(state, version=state.version + 1, conversation=kept)
     preferences = {**state.preferences, **write.changes}
     return replace(state, version=state.version + 1, preferences=preferences)
 
@@ -59,6 +64,7 @@ def shown(state: State, draw: random.Random, write: Write | None) -> Answer:
     preferences = (
         dict(state.preferences) if isinstance(write, SetPreferences) or draw.random() < 0.5 else None
     )
+    conversation = state.conversation if isinstance(write, Converse) or draw.random() < 0.5 else None
     return Answer(
         200,
         draw.choice((HOME, OTHER)),
@@ -68,6 +74,8 @@ def shown(state: State, draw: random.Random, write: Write | None) -> Answer:
         lines=lines,
         recent_activity=activity,
         preferences=preferences,
+        conversation=conversation,
+        digest=None if conversation is None else conversation_digest(conversation),
     )
 
 
@@ -75,7 +83,8 @@ def complete(state: State) -> Answer:
     """An answer that shows everything."""
     return Answer(200, HOME, SessionStatus.KNOWN, user_id=USER, version=state.version,
                   lines=dict(state.cart), recent_activity=state.activity,
-                  preferences=dict(state.preferences))  # fmt: skip
+                  preferences=dict(state.preferences), conversation=state.conversation,
+                  digest=conversation_digest(state.conversation))  # fmt: skip
 
 
 Bug = Callable[[State, State, Write, random.Random], State]
@@ -84,6 +93,9 @@ Bug = Callable[[State, State, Write, random.Random], State]
 
 class World:
     """One session in a service, driven from one random source."""
+
+    kinds = 4
+    """Of writes: the conversation is the last, and not every service has one."""
 
     def __init__(self, seed: int, *, loss: float) -> None:
         self.draw = random.Random(seed)
@@ -117,11 +129,13 @@ class World:
     def new_write(self) -> Write:
         """A write that no other equals."""
         self.number += 1
-        kind = self.draw.randrange(3)
+        kind = self.draw.randrange(self.kinds)
         if kind == 0:
             return AddToCart(self.draw.randint(1, 4), self.draw.randint(1, 3))
         if kind == 1:
             return RememberAction(f"action {self.number}")
+        if kind == 3:
+            return Converse(f"text {self.number}")
         return SetPreferences({self.draw.choice(("theme", "language")): f"value {self.number}"})
 
     def observe(self, write: Write | None, outcome: Outcome) -> None:
@@ -153,6 +167,8 @@ class ClientHeldWorld(World):
 
     A lost answer leaves the client's token behind the database, and an answer may show either.
     """
+
+    kinds = 3
 
     def __init__(self, seed: int, *, loss: float) -> None:
         super().__init__(seed, loss=loss)

@@ -19,7 +19,7 @@ from loadtests.journeys import (
     login_call,
     weights,
 )
-from loadtests.ledger.answer import AddToCart, RememberAction, SetPreferences
+from loadtests.ledger.answer import AddToCart, Converse, RememberAction, SetPreferences
 
 CONFIG = LoadConfig(cell="c1", target="http://127.0.0.1:1", seed=1, shoppers=(), products=1_000)
 BROWSE = 6
@@ -43,7 +43,17 @@ def test_each_mix_has_the_published_shares_of_browsing_and_ordering(mix: Mix, br
 @pytest.mark.parametrize("mix", list(Mix))
 def test_the_weights_sum_to_one_and_every_page_has_one(mix: Mix) -> None:
     assert sum(weights(mix).values()) == pytest.approx(1.0)
-    assert set(weights(mix)) == set(Page)
+    assert set(weights(mix)) == set(Page) - {Page.CONVERSATION}  # which is no interaction of TPC-W
+
+
+def test_a_share_of_the_steps_is_a_conversation_where_that_is_asked_for() -> None:
+    walk, draws = journey(conversation_share=0.3), 20_000
+    steps = [walk.next_step() for _ in range(draws)]
+    texts = [step.write.text for step in steps if isinstance(step.write, Converse)]
+    assert len(texts) / draws == pytest.approx(0.3, abs=5 * (0.3 * 0.7 / draws) ** 0.5)
+    assert len(set(texts)) == len(texts)
+    assert all(len(text) <= 200 for text in texts)
+    assert not any(isinstance(journey().next_step().write, Converse) for _ in range(1000))
 
 
 @pytest.mark.parametrize("mix", list(Mix))
@@ -115,6 +125,8 @@ def test_a_full_cart_only_gets_more_of_what_is_in_it() -> None:
         (Step(Page.CART_TOTAL), "POST", "/cart/total"),
         (Step(Page.CART_ADD, write=AddToCart(1, 2)), "POST", "/cart/items"),
         (Step(Page.ACTIVITY, write=RememberAction("a")), "POST", "/activity"),
+        (Step(Page.CONVERSATION, write=Converse("a")), "POST", "/conversation"),
+        (Step(Page.CONVERSATION), "GET", "/conversation"),
         (Step(Page.PREFERENCES, write=SetPreferences({"theme": "b"})), "PUT", "/preferences"),
     ],
 )

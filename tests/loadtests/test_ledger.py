@@ -11,6 +11,7 @@ from foundation.verdicts import Verdict
 from loadtests.ledger.answer import (
     AddToCart,
     Answer,
+    Converse,
     Outcome,
     RememberAction,
     Replica,
@@ -20,7 +21,7 @@ from loadtests.ledger.answer import (
 )
 from loadtests.ledger.book import Book
 from loadtests.ledger.session import Finding, SessionLedger, Standing
-from services.contract import SessionStatus
+from services.contract import SessionStatus, conversation_digest
 
 HOME = Replica("pod-a", "boot-1")
 OTHER = Replica("pod-b", "boot-7")
@@ -579,3 +580,62 @@ def test_a_replica_that_says_lost_twice_of_a_session_told_it_once() -> None:
     for replica in (OTHER, OTHER, HOME):
         desk.see(unknown(replica))
     assert desk.book.told_lost() == {str(OTHER): {"session_lost": 1}, str(HOME): {"session_lost": 1}}
+
+
+# -- conversation -----------------------------------------------------------------------------------
+
+
+def talk(*texts: str, **fields: Any) -> Answer:
+    return known(conversation=texts, digest=conversation_digest(texts), **fields)
+
+
+def after_two_exchanges() -> Desk:
+    desk = Desk()
+    assert not desk.see(talk("one", version=1), Converse("one"))
+    assert not desk.see(talk("one", "two", version=2), Converse("two"))
+    return desk
+
+
+def test_a_conversation_that_is_shown_whole_is_kept_and_one_not_looked_at_is_undecided() -> None:
+    desk = after_two_exchanges()
+    desk.book.mark()
+    desk.see(known(version=2))
+    assert desk.record_verdict() is Verdict.INDETERMINATE
+    assert not desk.see(talk("one", "two", version=2))
+    assert desk.record_verdict() is Verdict.KEPT
+
+
+def test_only_the_last_20_exchanges_are_promised() -> None:
+    desk, said = Desk(), [str(number) for number in range(1, 31)]
+    for number in range(1, 31):
+        kept = said[max(0, number - 20) : number]
+        assert not desk.see(talk(*kept, version=number), Converse(str(number)))
+    assert desk.verdicts(talk(*said[9:29], version=30)) == [Verdict.ROLLED_BACK]
+
+
+@pytest.mark.parametrize(
+    ("texts", "verdict"),
+    [
+        (("one",), Verdict.ROLLED_BACK),
+        ((), Verdict.ROLLED_BACK),
+        (("two", "one"), Verdict.ROLLED_BACK),
+        (("one", "two", "two"), Verdict.DUPLICATED),
+        (("one", "two", "what another user said"), Verdict.FOREIGN),
+    ],
+)
+def test_a_conversation_that_is_not_what_was_said_is_named(texts: tuple[str, ...], verdict: Verdict) -> None:
+    assert after_two_exchanges().verdicts(talk(*texts, version=2)) == [verdict]
+
+
+def test_a_digest_of_another_conversation_gives_away_what_the_replies_rest_on() -> None:
+    desk = after_two_exchanges()
+    (finding,) = desk.see(known(version=2, conversation=("one", "two"), digest=conversation_digest(["one"])))
+    assert finding.verdict is Verdict.ROLLED_BACK
+    assert "digest" in finding.evidence
+
+
+def test_an_exchange_without_an_answer_may_have_been_kept_or_not() -> None:
+    for seen in (("one", "two"), ("one", "two", "open"), ("one", "open", "two")):
+        desk = after_two_exchanges()
+        desk.see(TIMEOUT, Converse("open"))
+        assert not desk.see(talk(*seen, version=len(seen)))

@@ -10,7 +10,7 @@ from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from foundation.verdicts import Verdict
-from loadtests.ledger.answer import AddToCart, Answer, RememberAction, SetPreferences, Write
+from loadtests.ledger.answer import AddToCart, Answer, Converse, RememberAction, SetPreferences, Write
 from loadtests.ledger.session import Standing
 from services.contract import SessionStatus
 from tests.loadtests.healthy import HOME, OTHER, USER, Bug, ClientHeldWorld, State, World, applied, complete
@@ -101,6 +101,11 @@ def mixes_in_anothers_actions(before: State, after: State, write: Write, draw: r
     return replace(after, activity=(*after.activity, "another's")[-10:])
 
 
+def mixes_in_anothers_conversation(before: State, after: State, write: Write, draw: random.Random) -> State:
+    """What another user said."""
+    return replace(after, conversation=(*after.conversation, "another's")[-20:])
+
+
 def mixes_in_anothers_preferences(before: State, after: State, write: Write, draw: random.Random) -> State:
     """Another user's preference."""
     return replace(after, preferences={**after.preferences, "theme": "another's"})
@@ -115,6 +120,7 @@ BUGS: list[tuple[Bug, set[Verdict]]] = [
     (starts_over, {Verdict.LOST}),
     (mixes_in_anothers_cart, {Verdict.FOREIGN}),
     (mixes_in_anothers_actions, {Verdict.FOREIGN}),
+    (mixes_in_anothers_conversation, {Verdict.FOREIGN}),
     (mixes_in_anothers_preferences, {Verdict.FOREIGN}),
 ]
 
@@ -162,6 +168,7 @@ def _write_for(bug: Bug, world: World) -> Write:
         (
             AddToCart(50, 7),
             RememberAction(f"action {world.number}"),
+            Converse(f"text {world.number}"),
             SetPreferences({"theme": f"value {world.number}"}),
         )
     )

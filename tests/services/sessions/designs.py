@@ -35,6 +35,7 @@ class Household:
     ttl_s: float = 60.0
     serialisation: Serialisation = Serialisation.JSON
     state_keys: tuple[str, ...] = (STATE_KEY,)
+    store_replicas: int = 0
     metrics: dict[str, Metrics] = field(default_factory=dict)
     stores: dict[str, Store] = field(default_factory=dict)
     sessions: dict[str, SessionStore] = field(default_factory=dict)
@@ -60,7 +61,8 @@ class Household:
             serialisation=self.serialisation,
         )
         metrics = self.metrics[boot] = Metrics(settings.pod, boot)
-        store = self.stores[boot] = Store(self.store_url, metrics, connections=16)
+        store = Store(self.store_url, metrics, connections=16, replicas=self.store_replicas)
+        self.stores[boot] = store
         sessions = self.sessions[boot] = make_sessions(settings, store, SessionMeasures(metrics.registry))
         sessions.open()
         return sessions

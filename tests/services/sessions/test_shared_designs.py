@@ -65,9 +65,9 @@ def test_concurrent_writes_on_several_replicas_all_count(house: Household) -> No
     assert raced + moved > 0
 
 
-def write(replica: SessionStore, writes: int) -> None:
+def write(replica: SessionStore, writes: int, key: str = KEY) -> None:
     for _ in range(writes):
-        assert replica.update(KEY, act) is not None
+        assert replica.update(key, act) is not None
 
 
 def test_a_logout_holds_on_every_replica(house: Household) -> None:

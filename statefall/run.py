@@ -54,6 +54,12 @@ def execute(
         except InputError:
             recorder.discard()
             raise
+        except Interrupted as error:
+            # The signal came outside of the cells: before the cluster was opened or while it was closed.
+            if not run.has_head:
+                recorder.discard()
+                raise
+            partial = error
         finally:
             reporter.end()
             recorder.close()
@@ -69,6 +75,8 @@ class _Run:
     recorder: RunRecorder
     reporter: Reporter
     clock: Clock
+    has_head: bool = False
+    """Whether the folder can be judged."""
     _started_at: str = field(init=False)
 
     def __post_init__(self) -> None:
@@ -79,6 +87,7 @@ class _Run:
         plan = self.request.plan
         self.recorder.write(PLAN_FILE, plan.to_json())
         self.recorder.head(self._head({}))
+        self.has_head = True
         self.reporter.begin(plan, self.recorder.run)
         self._keep(event(Kind.RUN_STARTED, self.clock(), run=self.recorder.run, seed=plan.seed))
         partial: StatefallError | None = None
@@ -97,7 +106,7 @@ class _Run:
         except StatefallError as error:
             partial = error
         finally:
-            cluster.close()
+            _close(cluster)
         self._keep(event(Kind.RUN_ENDED, self.clock(), partial=str(partial or "")))
         return partial
 
@@ -129,6 +138,15 @@ class _Run:
             rerun=self.request.rerun,
             fingerprint=dict(fingerprint),
         )
+
+
+def _close(cluster: Cluster) -> None:
+    """Close it to the end, even if the first signal comes in the middle of closing."""
+    try:
+        cluster.close()
+    except Interrupted:
+        cluster.close()
+        raise
 
 
 def _cell_plan(cell: PlannedCell, experiment: Experiment) -> CellPlan:

@@ -42,7 +42,7 @@ def test_a_signal_ends_the_run_with_a_partial_result(tmp_path: Path, number: sig
     assert (run_folder(tmp_path / "runs") / "report.html").is_file()
 
 
-def test_a_signal_before_anything_runs_leaves_nothing(tmp_path: Path) -> None:
+def test_a_signal_before_anything_runs_leaves_a_partial_run(tmp_path: Path) -> None:
     conductor = Conductor.start(*RUN, cwd=tmp_path)
     conductor.until(lambda line: line["kind"] == "run")
     conductor.process.send_signal(signal.SIGINT)

@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from dataclasses import astuple
 
 from foundation.terms import Balancer, StateDesign
-from foundation.verdicts import LoadResult, RequestCounts, Verdict
+from foundation.verdicts import LoadResult, RealtimeCounts, RequestCounts, Verdict
 from results import latency
 from results.model import Book
 from results.plan import CellPlan
@@ -32,6 +32,7 @@ def books(plan: CellPlan, timeline: CellTimeline, load: LoadResult) -> tuple[Boo
         _told_lost(timeline, load),
         *_operations(timeline, load),
         *_victims_held(plan, timeline, load),
+        *_websockets(load.realtime),
     ]
     return tuple(found)
 
@@ -43,6 +44,14 @@ def _equal(name: str, left: int, right: int, note: str) -> Book:
 def _requests(counts: RequestCounts) -> Book:
     parts = counts.completed + counts.failed + counts.dropped + counts.in_flight
     return _equal("requests", counts.scheduled, parts, "scheduled = completed + failed + dropped + in flight")
+
+
+def _websockets(counts: RealtimeCounts) -> list[Book]:
+    """Only where there were any."""
+    if not counts.connections_opened:
+        return []
+    parts = counts.connections_kept + counts.connections_told + counts.connections_broken
+    return [_equal("websockets", counts.connections_opened, parts, "opened = kept + told + broken")]
 
 
 def _phases(load: LoadResult) -> Book:

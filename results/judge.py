@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 
 from foundation.events import Event, Kind
-from foundation.verdicts import LoadResult, RequestCounts, SessionRecord, Verdict
+from foundation.verdicts import LoadResult, RealtimeCounts, RequestCounts, SessionRecord, Verdict
 from results import latency
 from results.attribute import attribute
 from results.books import books
@@ -121,6 +121,7 @@ def judge_cell(plan: CellPlan, timeline: CellTimeline, load: LoadResult | None) 
         faults=faults,
         books=kept_books,
         gates=gates,
+        realtime=load.realtime if load else RealtimeCounts(),
     )
 
 

@@ -11,7 +11,7 @@ from enum import StrEnum
 from typing import Final
 
 from foundation.terms import Balancer, Service, StateDesign
-from foundation.verdicts import RequestCounts
+from foundation.verdicts import RealtimeCounts, RequestCounts
 from results import codec
 
 SCHEMA: Final = "statefall/summary/v1"
@@ -195,6 +195,8 @@ class Cell:
     faults: tuple[FaultOutcome, ...]
     books: tuple[Book, ...]
     gates: tuple[Gate, ...]
+    realtime: RealtimeCounts = field(default_factory=RealtimeCounts)
+    """WebSockets, messages and chats, where shoppers had them; the sessions above say nothing of these."""
 
     @property
     def before_fault(self) -> tuple[PhaseSessions, ...]:

@@ -70,6 +70,7 @@ BOOKS: Final[Mapping[str, str]] = {
     "told_lost": "Service and ledger agree",
     "operations": "Operations on the wire",
     "victims_held": "What the victims held",
+    "websockets": "WebSockets add up",
 }
 FAULTS: Final[Mapping[str, tuple[str, str]]] = {
     "kill": ("killed (SIGKILL)", "SIGKILL"),

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from foundation.verdicts import Verdict
+from foundation.verdicts import RealtimeCounts, Verdict
 from results import words
 from results.attribute import attribute
 from results.headline import story
@@ -107,6 +107,7 @@ class CellView:
     gates: tuple[Line, ...]
     books: tuple[Line, ...]
     faults: tuple[FaultRow, ...]
+    realtime: tuple[Line, ...]
     figure: Figure
     figure_text: str
 
@@ -145,6 +146,7 @@ def cell_view(cell: Cell, timeline: CellTimeline) -> CellView:
         gates=tuple(_gate(gate) for gate in cell.gates),
         books=tuple(_book(book) for book in cell.books),
         faults=tuple(_fault(fault) for fault in cell.faults),
+        realtime=_realtime(cell.realtime),
         figure=cell_figure(cell, timeline),
         figure_text=describe(cell, timeline),
     )
@@ -253,6 +255,34 @@ def _gate(gate: Gate) -> Line:
 def _book(book: Book) -> Line:
     return Line(
         book.holds, words.BOOKS.get(book.name, book.name), f"{book.left:,} | {book.right:,}", book.note
+    )
+
+
+def _realtime(counts: RealtimeCounts) -> tuple[Line, ...]:
+    """Nothing where no shopper had a WebSocket."""
+    if not counts.connections_opened:
+        return ()
+    return (
+        Line(
+            None,
+            "WebSockets",
+            f"{counts.connections_opened:,} opened",
+            f"{counts.connections_kept:,} kept, {counts.connections_told:,} closed by the service with a "
+            f"reason, {counts.connections_broken:,} broken; {counts.connections_refused:,} attempts refused",
+        ),
+        Line(
+            None,
+            "Messages",
+            f"{counts.delivered:,} delivered",
+            f"{counts.published:,} published; {counts.lost:,} lost on an open connection, {counts.missed:,} "
+            f"missed while away, {counts.duplicated:,} delivered twice",
+        ),
+        Line(
+            None,
+            "Chat on a connection",
+            f"{counts.chats:,} answered",
+            f"{counts.forgotten:,} without what was said before",
+        ),
     )
 
 

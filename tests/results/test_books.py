@@ -5,7 +5,7 @@ from dataclasses import replace
 import pytest
 
 from foundation.terms import Balancer, StateDesign
-from foundation.verdicts import LoadResult, RequestCounts, SessionRecord, Verdict
+from foundation.verdicts import LoadResult, RealtimeCounts, RequestCounts, SessionRecord, Verdict
 from results.books import books
 from results.model import Book
 from tests.results.stories import Story, plan
@@ -71,6 +71,17 @@ def test_a_completed_request_without_a_latency_is_found() -> None:
     whole = RequestCounts(scheduled=1, completed=1)
     result = replace(load(), requests=whole, requests_by_phase={"fault": whole})
     assert not book("latencies", Story(), result).holds
+
+
+def test_websockets_are_a_book_where_there_are_any_and_one_without_an_end_is_found() -> None:
+    assert "websockets" not in {b.name for b in books(plan(), Story().timeline(), load())}
+    counts = RealtimeCounts(
+        connections_opened=6, connections_kept=3, connections_told=2, connections_broken=1
+    )
+    assert book("websockets", Story(), replace(load(), realtime=counts)).holds
+    lost_track = replace(counts, connections_kept=2)
+    found = book("websockets", Story(), replace(load(), realtime=lost_track))
+    assert (found.holds, found.left, found.right) == (False, 6, 5)
 
 
 # -- sessions ---------------------------------------------------------------------------------------

@@ -16,6 +16,7 @@ import pytest
 
 from foundation.events import Kind
 from foundation.terms import Balancer, Service
+from foundation.verdicts import RealtimeCounts
 from results.conclude import conclude
 from results.record import REPORT, SUMMARY
 from results.report import render
@@ -305,3 +306,24 @@ def test_a_browser_draws_the_figure_and_asks_the_network_for_nothing(tmp_path: P
     assert 'class="main-svg"' in done.stdout
     assert 'data-asked="[]"' in done.stdout
     assert "CONSOLE" not in done.stderr  # errors and refusals of the page's own policy
+
+
+def test_websockets_and_messages_are_shown_where_shoppers_had_them(tmp_path: Path) -> None:
+    run = small()
+    assert "WebSockets and messages" not in draw(run, tmp_path / "without").text
+    counts = RealtimeCounts(
+        connections_opened=40,
+        connections_kept=33,
+        connections_broken=7,
+        delivered=1234,
+        published=99,
+        missed=3,
+    )
+    (cell,) = run.loads
+    live = replace(run, loads={cell: replace(run.loads[cell], realtime=counts)})
+    drawn = draw(live, tmp_path / "with")
+    assert "WebSockets and messages" in drawn.text
+    for words in ("40 opened", "7 broken", "1,234 delivered", "3 missed while away"):
+        assert words in drawn.text
+    (summary,) = json.loads((drawn.folder / SUMMARY).read_text())["cells"]
+    assert summary["realtime"]["connections_broken"] == 7

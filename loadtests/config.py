@@ -45,6 +45,8 @@ class LoadConfig:
     """How often a shopper whose session is unknown reloads before logging in again."""
     conversation_share: float = 0.0
     """Share of the steps that are an exchange of a conversation; only the stateful twin has one."""
+    orders_share: float = 0.0
+    """Share of the steps that look up past orders; only the stateful twin has them, and a limit for them."""
     websocket_share: float = 0.0
     """Share of the shoppers who keep WebSockets open; only the stateful twin has them."""
     products: int = 10_000

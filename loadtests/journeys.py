@@ -23,8 +23,8 @@ TPC Benchmark W, version 1.8, gives the share of each of its 14 web interactions
 The weights of what has no counterpart (at most 0.23 %) are left out and the rest keeps its
 proportions. TPC-W walks between pages by transition tables whose long-run shares are these mixes;
 here each step is drawn from the mix itself. The login is not an interaction of the mix: it begins
-a session. Neither is the conversation, which a configuration may put in the place of a share of the
-steps.
+a session. Neither are the conversation and the look at past orders, which only one of the twins has
+and which a configuration may put in the place of a share of the steps.
 """
 
 from __future__ import annotations
@@ -66,6 +66,7 @@ class Page(StrEnum):
     ACTIVITY = "activity"
     PREFERENCES = "preferences"
     CONVERSATION = "conversation"
+    ORDERS = "orders"
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,6 +136,7 @@ _READS: Final = {
     Page.DASHBOARD: contract.DASHBOARD,
     Page.PROFILE: contract.PROFILE,
     Page.CONVERSATION: contract.CONVERSATION,
+    Page.ORDERS: contract.ORDERS,
 }
 
 
@@ -177,7 +179,14 @@ class Journey:
         self._random = random.Random(shopper.seed)
         self._user_id = shopper.user_id
         self._mean_think_s = config.think_time_s
-        self._conversation_share = config.conversation_share
+        self._shares = {
+            page: share
+            for page, share in (
+                (Page.CONVERSATION, config.conversation_share),
+                (Page.ORDERS, config.orders_share),
+            )
+            if share
+        }
         self._popularity = _popularity(config.products)
         shares = weights(config.mix)
         self._pages = tuple(shares)
@@ -194,9 +203,13 @@ class Journey:
     def next_step(self, cart_products: tuple[int, ...] = ()) -> Step:
         """The next step. `cart_products` is what the shopper believes to have in the cart."""
         self._number += 1
-        # Nothing is drawn for it where it is not asked for: journeys without it stay as they were.
-        if self._conversation_share and self._random.random() < self._conversation_share:
-            return Step(Page.CONVERSATION, write=self._say())
+        # Nothing is drawn where nothing is asked for: journeys without these steps stay as they were.
+        if self._shares:
+            draw = self._random.random()
+            for page, share in self._shares.items():
+                if draw < share:
+                    return Step(page, write=self._say() if page is Page.CONVERSATION else None)
+                draw -= share
         draw = self._random.random() * self._page_bounds[-1]
         page = self._pages[min(bisect_right(self._page_bounds, draw), len(self._pages) - 1)]
         if page is Page.CART_ADD:

@@ -178,7 +178,7 @@ class CellRun:
 
     def _load_config(self) -> LoadConfig:
         load = self.experiment.load
-        live = self.cell.service is Service.STATEFUL  # the other twin has neither
+        live = self.cell.service is Service.STATEFUL  # the other twin has none of them
         return LoadConfig(
             cell=self.cell.name,
             target="",
@@ -189,6 +189,7 @@ class CellRun:
             timeout_s=load.timeout_s,
             patience=load.patience,
             conversation_share=load.conversation_share if live else 0.0,
+            orders_share=load.orders_share if live else 0.0,
             websocket_share=load.websocket_share if live else 0.0,
             workers=load.workers,
         )

@@ -58,9 +58,17 @@ class Load(Section):
     """How often a shopper whose session is unknown reloads before logging in again."""
     conversation_share: float = Field(default=0.0, ge=0, le=1)
     """Share of the steps that are an exchange of a conversation; the stateless twin has none."""
+    orders_share: float = Field(default=0.0, ge=0, le=1)
+    """Share of the steps that look up past orders; the stateless twin has none."""
     websocket_share: float = Field(default=0.0, ge=0, le=1)
     """Share of the shoppers who keep WebSockets open; the stateless twin has none."""
     workers: int = Field(default=1, ge=1, le=256)
+
+    @model_validator(mode="after")
+    def _shares_of_one_walk(self) -> Self:
+        if self.conversation_share + self.orders_share > 1:
+            raise ValueError("conversation_share and orders_share together are more than 1")
+        return self
 
 
 class Phases(Section):

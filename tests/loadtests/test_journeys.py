@@ -43,12 +43,14 @@ def test_each_mix_has_the_published_shares_of_browsing_and_ordering(mix: Mix, br
 @pytest.mark.parametrize("mix", list(Mix))
 def test_the_weights_sum_to_one_and_every_page_has_one(mix: Mix) -> None:
     assert sum(weights(mix).values()) == pytest.approx(1.0)
-    assert set(weights(mix)) == set(Page) - {Page.CONVERSATION}  # which is no interaction of TPC-W
+    assert set(weights(mix)) == set(Page) - {Page.CONVERSATION, Page.ORDERS}  # no interactions of TPC-W
 
 
-def test_a_share_of_the_steps_is_a_conversation_where_that_is_asked_for() -> None:
-    walk, draws = journey(conversation_share=0.3), 20_000
+def test_a_share_of_the_steps_is_a_conversation_or_orders_where_that_is_asked_for() -> None:
+    walk, draws = journey(conversation_share=0.3, orders_share=0.1), 20_000
     steps = [walk.next_step() for _ in range(draws)]
+    looks = sum(step.page is Page.ORDERS for step in steps)
+    assert looks / draws == pytest.approx(0.1, abs=5 * (0.1 * 0.9 / draws) ** 0.5)
     texts = [step.write.text for step in steps if isinstance(step.write, Converse)]
     assert len(texts) / draws == pytest.approx(0.3, abs=5 * (0.3 * 0.7 / draws) ** 0.5)
     assert len(set(texts)) == len(texts)
@@ -127,6 +129,7 @@ def test_a_full_cart_only_gets_more_of_what_is_in_it() -> None:
         (Step(Page.ACTIVITY, write=RememberAction("a")), "POST", "/activity"),
         (Step(Page.CONVERSATION, write=Converse("a")), "POST", "/conversation"),
         (Step(Page.CONVERSATION), "GET", "/conversation"),
+        (Step(Page.ORDERS), "GET", "/orders"),
         (Step(Page.PREFERENCES, write=SetPreferences({"theme": "b"})), "PUT", "/preferences"),
     ],
 )

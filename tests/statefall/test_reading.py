@@ -90,6 +90,8 @@ def test_a_bad_value_deep_in_a_list_is_named_with_its_line(tmp_path: Path) -> No
         ("faults.0.at_s=99", "kill at 99 s is later than the run's end, 13 s"),
         ("faults.0.count=4", "kill of 4 pods, but replicas is 3"),
         ("load.shoppers=many", "load.shoppers: "),
+        ("load.websocket_share=1.5", "load.websocket_share: input should be less than or equal to 1"),
+        ("load={conversation_share: 0.8, orders_share: 0.3}", "together are more than 1"),
         ("load.shopper=3", "unknown key 'load.shopper' (did you mean 'shoppers'?)"),
         ("matrix.service=[stateful, stateful]", "a value stands twice"),
         ("matrix.state=[client]", "no combination of service and state makes sense"),

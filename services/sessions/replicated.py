@@ -20,6 +20,7 @@ from __future__ import annotations
 import contextlib
 import time
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from typing import Final
 
@@ -43,9 +44,9 @@ from services.store import Store, StoreUnavailable
 
 RACE_S: Final = 1.0
 """How long a request tries against others that move its session elsewhere."""
-LEAVE_S: Final = 0.7
-"""How long another replica may take to make this one's sessions safe when it ends; two or three of them
-fit into services.draining.CLOSING_S."""
+LEAVE_S: Final = 1.0
+"""How long the others may take to make this replica's sessions safe when it ends, all at the same time;
+fits into services.draining.CLOSING_S. What takes longer goes on there without it."""
 
 
 class ReplicatedSessions:
@@ -151,8 +152,9 @@ class ReplicatedSessions:
         try:
             self._repair.once()
             self._answers.leaving = True
-            for member in self._members.known():
-                self._leave(member)
+            others = self._members.known()
+            with ThreadPoolExecutor(max(1, len(others))) as together:
+                list(together.map(self._leave, others))
         finally:
             if self._server is not None:
                 self._server.close()

@@ -37,6 +37,7 @@ def test_a_user_who_wanders_sees_what_was_acknowledged_and_nothing_older(served:
     tally = wander(served, OPERATIONS, threads=4, seed=1)
     assert tally.wrong == []
     assert tally.done == OPERATIONS
+    assert tally.seen["refused"] < OPERATIONS / 20
     assert min(tally.seen["write"], tally.seen["read"]) > OPERATIONS / 4
 
 

@@ -2,7 +2,8 @@
 
 `wander`: every user has a session of their own and moves with each request; an answer must show exactly
 what was acknowledged to them. `come_and_go`: users log in and out and let sessions expire, many at once;
-an answer must be about the user whose cookie came with the request, or about nobody.
+an answer must be about the user whose cookie came with the request, or about nobody. A refusal (503) is
+counted and is no wrong answer: short timeouts on a busy machine bring some.
 """
 
 from __future__ import annotations
@@ -66,7 +67,7 @@ def wander(
         chance = random.Random(f"{seed}/{thread}")
         browsers = [Browser(first_user + thread * users + number) for number in range(users)]
         for browser in browsers:
-            browser.login(chance.choice(replicas))
+            _log_in(browser, chance, replicas, tally)
         recent: dict[int, list[str]] = {browser.user_id: [] for browser in browsers}
         while tally.next():
             browser = chance.choice(browsers)
@@ -74,6 +75,11 @@ def wander(
 
     together([lambda thread=thread: run(thread) for thread in range(threads)])  # type: ignore[misc]
     return tally
+
+
+def _log_in(browser: Browser, chance: random.Random, replicas: Sequence[Served], tally: Tally) -> None:
+    while browser.login(chance.choice(replicas)).status != 200:
+        tally.saw("refused")
 
 
 def _one_step(
@@ -88,6 +94,12 @@ def _one_step(
     else:
         answer = browser.send(there, "GET", contract.DASHBOARD)
     due = before + write
+    if answer.status == 503:  # a busy machine; whether a write was applied is unknown, so begin anew
+        tally.saw("refused")
+        if write:
+            recent.clear()
+            _log_in(browser, chance, replicas, tally)
+        return
     if answer.status != 200:
         tally.fails(f"user {browser.user_id} at port {there.port}: {answer.status} {answer.body}")
     elif (answer.body["user_id"], answer.body["version"]) != (browser.user_id, due):
@@ -154,5 +166,7 @@ def _judge(browser: Browser, answer: Answer, may_have_expired: bool, tally: Tall
         if answer.code == "session_expired" and not may_have_expired:
             tally.fails(f"{who} was told of an expiry, and the session was in use")
         browser.cookie = None
+    elif answer.status == 503:
+        tally.saw("refused")
     else:
         tally.fails(f"{who}: {answer.status} {answer.body}")

@@ -59,7 +59,12 @@ class SessionStore(Protocol):
         """Remove what has expired; returns how many that were."""
 
     def active(self) -> int:
-        """How many sessions live here at this moment, expired ones not counted."""
+        """How many sessions live in this process at this moment, expired ones not counted.
+
+        `memory` and `handoff`: all that would go with it. `replicated`: those that it owns, without the
+        copies that it keeps for others. `write-through`: its copies, of which other replicas may have one
+        too. `external`: none, they live in the store (`statefall_store_sessions`).
+        """
 
     def drain(self) -> None:
         """The replica was asked to end and still answers; called in a signal handler, so takes no lock."""

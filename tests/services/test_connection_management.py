@@ -92,7 +92,7 @@ def test_a_new_login_closes_the_connection_of_the_old_session(replica: Replica) 
 
 
 def test_expiry_closes_the_connection_without_anybody_asking(make_replica: MakeReplica) -> None:
-    replica = make_replica("stateful", session_ttl_s=1.0)
+    replica = make_replica("stateful", session_ttl_s=4.0)
     logged_in(replica, 46).get(contract.ORDERS)
     assert held(replica) == 1
     wait_until(lambda: held(replica) == 0, "the connection of an expired session is closed")

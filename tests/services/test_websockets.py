@@ -226,7 +226,7 @@ def test_a_message_may_come_in_fragments(served: Served) -> None:
 
 
 def test_a_dead_connection_is_removed_everywhere(start: Serve) -> None:
-    served = start(WEBSOCKET_PING_S="0.5")
+    served = start(WEBSOCKET_PING_S="3")
     user = User(served, 214)
     cut, silent = raw(user), raw(user)
     with user.welcomed() as live:
@@ -299,7 +299,7 @@ def test_logout_is_told_over_the_open_websocket(served: Served) -> None:
 
 
 def test_expiry_is_told_over_the_open_websocket_which_does_not_keep_the_session_alive(start: Serve) -> None:
-    served = start(SESSION_TTL_S="1.5", WEBSOCKET_PING_S="0.3")
+    served = start(SESSION_TTL_S="6", WEBSOCKET_PING_S="3")
     with User(served, 220).welcomed() as live:
         assert live.next("session_lost")["code"] == "session_expired"
         assert live.closed()[0] == contract.CLOSE_SESSION_LOST

@@ -1,0 +1,143 @@
+"""Load in the cluster: a drain costs what each design says, and a worker's loss is the load's own."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import httpx
+import pytest
+from hdrh.histogram import HdrHistogram
+
+from clusters.kubernetes import KubernetesCluster
+from clusters.kubernetes.api import OURS, Api
+from clusters.kubernetes.kinds import NODE, POD, name_of
+from clusters.kubernetes.manifests import COMPONENT
+from clusters.protocol import Deployment
+from foundation.terms import Balancer, Service, StateDesign
+from foundation.verdicts import Verdict
+from tests.kubernetes.conftest import deployment
+from tests.kubernetes.shoppers import assert_books_balance, marked, shopping
+from tests.kubernetes.timeline import all_ready, wait_until
+
+pytestmark = [pytest.mark.kubernetes, pytest.mark.timeout(600)]
+
+WORSE = tuple(verdict for verdict in Verdict if verdict is not Verdict.KEPT)
+
+
+@pytest.fixture
+def deployed(opened: KubernetesCluster, request: pytest.FixtureRequest) -> Iterator[KubernetesCluster]:
+    opened.deploy(request.param)
+    yield opened
+    opened.stop_load()
+    opened.withdraw()
+
+
+def with_state(service: Service, state: StateDesign) -> Deployment:
+    return deployment(
+        f"c-{state.value}", service=service, state=state, replicas=4, grace_s=20.0, pre_stop_s=2.0
+    )
+
+
+def drainable_node(api: Api) -> str:
+    fixed = {
+        thing["spec"]["nodeName"]
+        for component in ("database", "store", "balancer", "load")
+        for thing in api.list(POD, f"{OURS},{COMPONENT}={component}").items
+    }
+    free = {name_of(node) for node in api.list(NODE).items} - fixed
+    assert free, "a drain needs a node that carries nothing shared"
+    return min(free)
+
+
+@pytest.mark.parametrize(
+    ("deployed", "costs"),
+    [
+        pytest.param(with_state(Service.STATELESS, StateDesign.CLIENT), False, id="stateless"),
+        pytest.param(with_state(Service.STATEFUL, StateDesign.HANDOFF), False, id="handoff"),
+        pytest.param(with_state(Service.STATEFUL, StateDesign.MEMORY), True, id="memory"),
+    ],
+    indirect=["deployed"],
+)
+def test_a_node_drain_costs_the_sessions_that_lived_there_in_memory_and_no_others(
+    deployed: KubernetesCluster, costs: bool, api: Api
+) -> None:
+    with shopping(deployed) as load:
+        node = drainable_node(api)
+        load.go_on()
+        mark = load.mark("f1")
+        drained = {pod.name for pod in deployed.drain(node)}
+        try:
+            assert drained
+            wait_until(deployed, all_ready(4), "the successors are ready")
+            load.go_on()
+        finally:
+            deployed.uncordon(node)
+        result = load.finish()
+    assert_books_balance(result)
+    assert result.generator_faults == ()
+    assert mark.live_sessions == 36
+    lost = marked(result, *WORSE)
+    there = [s for s in result.sessions if s.live_at_mark and s.pod in drained]
+    if costs:
+        assert there
+        assert {s.session for s in lost} == {s.session for s in there}
+        assert {s.verdict for s in lost} == {Verdict.LOST}
+    else:
+        assert lost == []
+    assert len(marked(result, Verdict.KEPT)) == 36 - len(lost)
+
+
+@pytest.mark.parametrize("deployed", [deployment("c-workers")], indirect=True)
+def test_the_books_of_two_workers_are_one(deployed: KubernetesCluster, api: Api) -> None:
+    with shopping(deployed, workers=2) as load:
+        assert load.workers == 2
+        assert len(api.list(POD, f"{OURS},statefall/load=worker").items) == 2
+        load.go_on()
+        mark = load.mark("f1")
+        load.go_on()
+        result = load.finish()
+        ticks = load.of_kind("tick")
+    assert mark.live_sessions == 36
+    assert len(marked(result, Verdict.KEPT)) == 36
+    assert_books_balance(result)
+    assert result.generator_faults == ()
+    assert sum(tick["completed"] for tick in ticks) == result.requests.completed
+    timed = [HdrHistogram.decode(text).get_total_count() for text in result.histograms.values()]
+    assert sum(timed) == result.requests.completed
+
+
+@pytest.mark.parametrize("deployed", [deployment("c-lost-worker")], indirect=True)
+def test_a_lost_worker_is_the_load_generators_own_fault(deployed: KubernetesCluster, api: Api) -> None:
+    with shopping(deployed, workers=2) as load:
+        load.go_on()
+        mark = load.mark("f1")
+        victim = api.list(POD, f"{OURS},statefall/load=worker").items[0]
+        api.delete(POD, name_of(victim), uid=victim["metadata"]["uid"], grace_s=0)
+        load.wait(lambda: _workers(load.channel.url) < 2, "the loss was noticed")
+        load.go_on()
+        result = load.finish()
+    assert any("was lost" in fault for fault in result.generator_faults)
+    # Half of the shoppers went with it. None of the others blames the service.
+    assert mark.live_sessions == 36
+    assert marked(result, *WORSE) == []
+    assert_books_balance(result)
+
+
+def _workers(url: str) -> int:
+    return int(httpx.get(f"{url}/statefall/ready", trust_env=False, timeout=10.0).json()["workers"])
+
+
+@pytest.mark.parametrize("deployed", [deployment("c-client-ip", balancer=Balancer.CLIENT_IP)], indirect=True)
+def test_by_client_address_all_load_from_one_pod_is_one_client(deployed: KubernetesCluster) -> None:
+    with shopping(deployed) as load:
+        load.go_on()
+        mark = load.mark("f1")
+        (home,) = mark.by_boot
+        (victim,) = [pod for pod in deployed.pods() if home.startswith(f"{pod.name}/")]
+        deployed.kill(victim)
+        wait_until(deployed, all_ready(3), "it is back")
+        load.go_on()
+        result = load.finish()
+    assert mark.live_sessions == 36
+    # Its address led all of them there, so the one replica held them all, and the kill took them all.
+    assert len(marked(result, Verdict.LOST)) == 36

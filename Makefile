@@ -4,7 +4,7 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 SETUP := $(VENV)/.installed
 
-.PHONY: run test lint constraints clean
+.PHONY: run test lint constraints kind clean
 .DEFAULT_GOAL := run
 
 run: $(SETUP)
@@ -36,6 +36,20 @@ constraints: $(SETUP)
 	  --no-header --no-annotate --no-emit-index-url --no-emit-find-links --quiet -o constraints/image.txt pyproject.toml
 	$(BIN)/uv pip compile --universal --python-version 3.11 --group manifests --upgrade --generate-hashes \
 	  --no-header --no-annotate --no-emit-index-url --no-emit-find-links --quiet -o constraints/manifests.txt
+
+# For those who have kind: a cluster, the image in its nodes, and both twins behind the sticky balancer.
+CONTAINER ?= docker
+IMAGE := statefall:0.1.0
+kind:
+	kind get clusters | grep -qx statefall || kind create cluster --config k8s/kind.yaml
+	$(CONTAINER) build -f Containerfile -t $(IMAGE) .
+	kind load docker-image $(IMAGE) --name statefall
+	kubectl --context kind-statefall apply -k k8s/overlays/sticky
+	kubectl --context kind-statefall -n statefall get secret statefall >/dev/null 2>&1 || \
+	  kubectl --context kind-statefall -n statefall create secret generic statefall \
+	    --from-literal=database-password=$$(openssl rand -hex 16) --from-literal=store-password=$$(openssl rand -hex 16) \
+	    --from-literal=jwt-keys=$$(openssl rand -hex 32) --from-literal=state-keys=$$(openssl rand -hex 32)
+	kubectl --context kind-statefall -n statefall wait --for=condition=Available deployment --all --timeout=300s
 
 clean:
 	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache build *.egg-info

@@ -1,0 +1,158 @@
+"""Every panel of every dashboard gets data from a real Prometheus while shoppers meet faults."""
+
+from __future__ import annotations
+
+import json
+import math
+import re
+import subprocess
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote
+
+import pytest
+import yaml
+
+from clusters.kubernetes import KubernetesCluster, manifests
+from clusters.kubernetes.api import OURS, Api
+from clusters.kubernetes.kinds import POD, Object, labels_of, name_of
+from clusters.kubernetes.manifests import COMPONENT
+from clusters.kubernetes.pods import pod_of
+from clusters.kubernetes.tunnel import fetch, run_in
+from foundation.terms import Service, StateDesign
+from tests.kubernetes.conftest import deployment, place
+from tests.kubernetes.shoppers import Shoppers, shopping
+from tests.kubernetes.timeline import all_ready, wait_until
+
+pytestmark = [pytest.mark.kubernetes, pytest.mark.timeout(600)]
+
+BOARDS = manifests.MANIFESTS / "monitoring" / "grafana" / "dashboards"
+PORT = 9090
+PATIENCE_S = 60.0
+"""For two scrapes of what happened last, on a busy machine."""
+PROMETHEUS = "app.kubernetes.io/name=prometheus"
+
+
+def panels() -> dict[str, str]:
+    """`dashboard: panel: query` -> query."""
+    return {
+        f"{file.stem}: {panel['title']}: {target['expr']}": target["expr"]
+        for file in sorted(BOARDS.glob("*.json"))
+        for panel in json.loads(file.read_text())["panels"]
+        for target in panel["targets"]
+    }
+
+
+def kubectl(*arguments: str) -> None:
+    done = subprocess.run(
+        [str(manifests.kubectl()), *arguments], capture_output=True, text=True, check=False, timeout=300.0
+    )
+    assert done.returncode == 0, done.stderr
+
+
+def discovered(api: Api) -> list[dict[str, Any]]:
+    """What Prometheus' own discovery says of every pod and port, as far as the configuration asks."""
+    found = []
+    for thing in api.list(POD, OURS).items:
+        annotations = thing["metadata"].get("annotations", {})
+        common = {
+            "__meta_kubernetes_pod_name": name_of(thing),
+            "__meta_kubernetes_pod_node_name": thing["spec"]["nodeName"],
+            "__meta_kubernetes_pod_phase": thing["status"]["phase"],
+            **{
+                f"__meta_kubernetes_pod_label_{in_words(key)}": labels_of(thing)[key]
+                for key in labels_of(thing)
+            },
+            **{f"__meta_kubernetes_pod_annotation_{in_words(key)}": annotations[key] for key in annotations},
+        }
+        for port in (p for c in thing["spec"]["containers"] for p in c.get("ports", [])):
+            number = port["containerPort"]
+            labels = {**common, "__meta_kubernetes_pod_container_port_number": str(number)}
+            found.append({"targets": [f"{thing['status']['podIP']}:{number}"], "labels": labels})
+    return found
+
+
+def in_words(key: str) -> str:
+    return re.sub(r"[^A-Za-z0-9_]", "_", key)
+
+
+def monitoring(api: Api) -> list[Object]:
+    """`k8s/monitoring` without Grafana, told of the pods that are there now.
+
+    Debian's Prometheus is built without the discovery of pods, so the test plays that part: what is
+    kept of a pod, its labels, the rules and the queries are Prometheus' own work.
+    """
+    objects = manifests.settled(manifests.render("monitoring"), place(), "tests")
+    chosen = [thing for thing in objects if labels_of(thing).get("app.kubernetes.io/name") != "grafana"]
+    for thing in chosen:
+        if "prometheus.yml" in thing.get("data", {}):
+            configuration = yaml.safe_load(thing["data"]["prometheus.yml"])
+            (job,) = configuration["scrape_configs"]
+            assert job.pop("kubernetes_sd_configs") == [
+                {"role": "pod", "namespaces": {"own_namespace": True}}
+            ]
+            job["static_configs"] = discovered(api)
+            thing["data"]["prometheus.yml"] = yaml.safe_dump(configuration)
+    return chosen
+
+
+@contextmanager
+def prometheus(api: Api, directory: Path) -> Iterator[str]:
+    """A Prometheus that watches the pods that are there; its pod's name."""
+    file = directory / "monitoring.yaml"
+    file.write_text(yaml.safe_dump_all(monitoring(api)))
+    kubectl("apply", "-f", str(file))
+    try:
+        kubectl("-n", api.namespace, "rollout", "status", "deployment/prometheus", "--timeout=120s")
+        (pod,) = [thing for thing in api.list(POD, f"{OURS},{PROMETHEUS}").items if pod_of(thing).ready]
+        yield name_of(pod)
+    finally:
+        kubectl("delete", "-f", str(file), "--wait=true", "--timeout=120s")
+
+
+@pytest.fixture
+def deployed(opened: KubernetesCluster) -> Iterator[KubernetesCluster]:
+    opened.deploy(deployment("c-watched", service=Service.STATEFUL, state=StateDesign.WRITE_THROUGH))
+    yield opened
+    opened.stop_load()
+    opened.withdraw()
+
+
+def has_data(api: Api, pod: str, query: str) -> bool:
+    """Whether the query has a value that is a number, now."""
+    body = fetch(api, pod, PORT, f"/api/v1/query?query={quote(query)}", timeout_s=30.0)
+    answer = json.loads(body)
+    assert answer["status"] == "success", query
+    return any(not math.isnan(float(series["value"][1])) for series in answer["data"]["result"])
+
+
+def misfortunes(cluster: KubernetesCluster, api: Api, load: Shoppers) -> None:
+    """The store is away for a while, then it has forgotten all, and a replica is killed: what panels show."""
+    load.go_on()
+    load.mark("f1")
+    cluster.stop_store()
+    try:
+        load.go_on(60)
+    finally:
+        cluster.start_store()
+    load.go_on()
+    (store,) = api.list(POD, f"{OURS},{COMPONENT}=store").items
+    assert run_in(api, name_of(store), ["sh", "-c", "valkey-cli flushall"]).fine
+    cluster.kill(cluster.pods()[0])
+    wait_until(cluster, all_ready(3), "it is back")
+    load.go_on()
+
+
+def test_every_panel_has_data_during_a_run(deployed: KubernetesCluster, api: Api, tmp_path: Path) -> None:
+    missing = panels()
+    assert len(missing) > 30
+    with shopping(deployed) as load, prometheus(api, tmp_path) as pod:
+        misfortunes(deployed, api, load)
+        deadline = time.monotonic() + PATIENCE_S
+        while missing and time.monotonic() < deadline:
+            load.go_on(20)
+            missing = {panel: query for panel, query in missing.items() if not has_data(api, pod, query)}
+    assert list(missing) == []

@@ -12,7 +12,7 @@ run: $(SETUP)
 
 test: lint
 	$(BIN)/pytest -m "not kubernetes" tests/main_job $(PYTEST_ARGS)
-	$(BIN)/pytest -m "not kubernetes" --ignore tests/main_job --numprocesses 2 --dist loadfile $(PYTEST_ARGS)
+	$(BIN)/pytest -m "not kubernetes" --ignore tests/main_job --numprocesses 3 --dist loadfile $(PYTEST_ARGS)
 
 lint: $(SETUP)
 	$(BIN)/ruff check .

@@ -1,0 +1,60 @@
+"""The default experiment on Kubernetes ends as it does on the local cluster, and leaves nothing there."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from clusters.kubernetes.access import configuration
+from clusters.kubernetes.api import Api
+from clusters.kubernetes.kinds import NAMESPACE
+from results.model import Outcome, Summary
+from tests.kubernetes.conftest import place
+from tests.kubernetes.timeline import removed
+from tests.main_job.conductor import call, overrides, run_folder
+from tests.main_job.test_default_experiment import HALF, victims_own_count
+
+pytestmark = [pytest.mark.kubernetes, pytest.mark.timeout(600)]
+
+NAMESPACE_NAME = "statefall-experiment"
+PHASES = overrides(("phases.recovery_s=6", f"gates.6.value={HALF}"))
+"""As they are up to the fault: every shopper must have come, on a busy machine too."""
+
+
+@pytest.fixture
+def empty(monkeypatch: pytest.MonkeyPatch) -> Iterator[Api]:
+    """A namespace's name under which nothing stands."""
+    monkeypatch.setenv("STATEFALL_NAMESPACE", NAMESPACE_NAME)
+    api = Api(configuration(place(NAMESPACE_NAME)), NAMESPACE_NAME)
+    removed(api)
+    yield api
+    removed(api)
+    api.close()
+
+
+def test_the_default_experiment_loses_what_it_loses_locally(empty: Api, tmp_path: Path) -> None:
+    command = ("run", "--cluster", "kubernetes", "--seed", "7", "--out", "runs", *PHASES)
+    done = call(*command, cwd=tmp_path, timeout_s=540.0)
+    assert done.returncode == 0, f"{done.stdout}\n{done.stderr}"
+    folder = run_folder(tmp_path / "runs")
+    summary = Summary.from_json((folder / "summary.json").read_bytes())
+    assert summary.cluster == "kubernetes"
+    assert summary.valid
+    assert summary.verdict is Outcome.PASSED
+    cells = {(cell.service, cell.balancer): cell for cell in summary.cells}
+    for balancer in ("plain", "sticky"):
+        stateless = cells["stateless", balancer]
+        assert stateless.sessions.at_fault >= 90
+        assert stateless.sessions.kept == stateless.sessions.at_fault
+        assert stateless.lost_before_fault == 0
+    sticky = cells["stateful", "sticky"]
+    lost = sticky.sessions.lost
+    assert 0 < lost < sticky.sessions.at_fault
+    assert lost == victims_own_count(folder, sticky.name)
+    assert sticky.lost_by_cause == {"pod_killed": lost}
+    assert sticky.predicted_lost.low <= lost <= sticky.predicted_lost.high
+    for file in ("events.jsonl", "latency.hlog", "report.html"):
+        assert (folder / file).stat().st_size > 0
+    assert empty.get(NAMESPACE, NAMESPACE_NAME) is None

@@ -108,6 +108,8 @@ def test_a_killed_pod_takes_the_sessions_with_it_that_the_mark_counted_there(clu
         visit.wait_for("session_started", "", SHOPPERS + held)
         visit.channel.audit()
         result = visit.channel.finish()
+        # The victim may still be on its way back.
+        wait_until(lambda: all(pod.ready for pod in cluster.pods()), "all pods are ready")
         lost = metric(cluster, "statefall_sessions_lost_total")
     assert 0 < held < SHOPPERS
     at_mark = [record for record in result.sessions if record.live_at_mark]

@@ -8,7 +8,7 @@ from clusters.kubernetes.access import Place
 from clusters.kubernetes.api import Api
 from clusters.kubernetes.kinds import POD, Object, name_of
 from clusters.kubernetes.observer import Observer, View
-from clusters.kubernetes.pods import problem, waiting_for
+from clusters.kubernetes.pods import waiting_for
 from clusters.protocol import ClusterError
 from foundation.errors import EnvironmentUnfit
 
@@ -41,7 +41,7 @@ class Ground:
 def refuse_hopeless(view: View, label: str, value: str) -> None:
     """Raises when a pod with this label will not come up by waiting: EnvironmentUnfit or ClusterError."""
     for thing in view.labelled(label, value):
-        words = problem(thing)
+        words = view.final_problem(thing)
         if "image" in words:
             raise EnvironmentUnfit(
                 f"pod {name_of(thing)}: {words}",

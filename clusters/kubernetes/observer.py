@@ -15,7 +15,14 @@ from typing import Final
 
 from clusters.kubernetes.api import OURS, Api, Expired, Watching
 from clusters.kubernetes.kinds import ENDPOINT_SLICE, POD, Kind, Object, labels_of, name_of
-from clusters.kubernetes.pods import DEPLOYMENT_LABEL, endpoint_states, pod_of, transitions
+from clusters.kubernetes.pods import (
+    DEPLOYMENT_LABEL,
+    endpoint_states,
+    patience_s,
+    pod_of,
+    problem,
+    transitions,
+)
 from clusters.protocol import ClusterError, Pod, PodTransition, Transition
 from foundation.clock import Instant, system_clock
 from foundation.errors import StatefallError
@@ -33,6 +40,24 @@ class View:
     pods: dict[str, Object] = field(default_factory=dict)
     slices: dict[str, Object] = field(default_factory=dict)
     broken: str = ""
+    troubled: dict[str, float] = field(default_factory=dict)
+    """Since when a pod has had a problem, by UID; on the monotonic clock, in seconds."""
+
+    def take_pod(self, thing: Object, now_s: float) -> None:
+        """A pod as it is seen now."""
+        uid = str(thing["metadata"]["uid"])
+        self.pods[uid] = thing
+        if problem(thing):
+            self.troubled.setdefault(uid, now_s)
+        else:
+            self.troubled.pop(uid, None)
+
+    def final_problem(self, thing: Object) -> str:
+        """Why this pod will not come up by waiting, in words; empty while it may."""
+        since = self.troubled.get(str(thing["metadata"]["uid"]))
+        if since is None or time.monotonic() - since < patience_s(thing):
+            return ""
+        return problem(thing)
 
     def labelled(self, label: str, value: str) -> list[Object]:
         """The pods that carry this label."""
@@ -189,6 +214,9 @@ class Observer:
             before = known.get(uid)
             if gone:
                 known.pop(uid, None)
+                self._view.troubled.pop(uid, None)
+            elif kind is POD:
+                self._view.take_pod(thing, time.monotonic())
             else:
                 known[uid] = thing
             if kind is POD:

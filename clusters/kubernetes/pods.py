@@ -74,7 +74,10 @@ def transitions(before: Object | None, after: Object, *, gone: bool = False) -> 
 
 
 def problem(thing: Object) -> str:
-    """Why this pod will not come up by waiting, in words; empty while it may."""
+    """What keeps this pod from coming up, in words; empty while nothing does.
+
+    The kubelet goes on trying: a problem is final only once it has lasted for `patience_s`.
+    """
     status: Object = thing.get("status", {})
     for container in status.get("containerStatuses", []):
         waiting: Object = container.get("state", {}).get("waiting", {})
@@ -89,6 +92,21 @@ def problem(thing: Object) -> str:
 
 
 _CRASHES_UNTIL_HOPELESS: Final = 3
+
+
+def patience_s(thing: Object) -> float:
+    """How long this pod's problem may last, in seconds, before waiting on is in vain.
+
+    A kubelet that is busy does not get a Secret in time, and a registry that is busy refuses a pull: both
+    are tried again after 10 s or a little more. A crash was given its chances by the restart count.
+    """
+    status: Object = thing.get("status", {})
+    reasons = {
+        c.get("state", {}).get("waiting", {}).get("reason") for c in status.get("containerStatuses", [])
+    }
+    if reasons & {"CreateContainerConfigError", "CreateContainerError", "RunContainerError"}:
+        return 60.0
+    return 15.0 if reasons & {"ErrImagePull", "ImagePullBackOff"} else 0.0
 
 
 def waiting_for(thing: Object) -> str:

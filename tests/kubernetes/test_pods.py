@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import time
+
 import pytest
 
 from clusters.kubernetes.kinds import Object
+from clusters.kubernetes.observer import View
 from clusters.kubernetes.pods import endpoint_states, pod_of, problem, transitions, waiting_for
 from clusters.protocol import Transition
 from tests.kubernetes.things import ended, pod, waiting
@@ -95,7 +98,7 @@ def test_how_a_container_ended(state: Object, words: str) -> None:
         ("CreateContainerConfigError", 'secret "x" not found\nmore', 'secret "x" not found'),
     ],
 )
-def test_a_pod_that_waiting_will_not_mend(reason: str, message: str, words: str) -> None:
+def test_a_pod_that_does_not_come_up(reason: str, message: str, words: str) -> None:
     assert words in problem(pod(state=waiting(reason, message)))
 
 
@@ -103,6 +106,28 @@ def test_a_crash_is_given_a_second_chance() -> None:
     crashed = waiting("CrashLoopBackOff")
     assert problem(pod(state=crashed, restarts=1, last=ended(2))) == ""
     assert "exit 2" in problem(pod(state=crashed, restarts=3, last=ended(2)))
+
+
+@pytest.mark.parametrize(
+    ("reason", "lasts_s", "final"),
+    [
+        ("CreateContainerConfigError", 30.0, False),
+        ("CreateContainerConfigError", 90.0, True),
+        ("ImagePullBackOff", 5.0, False),
+        ("ImagePullBackOff", 20.0, True),
+        ("InvalidImageName", 0.0, True),
+    ],
+)
+def test_what_the_kubelet_tries_again_is_final_only_when_it_lasts(
+    reason: str, lasts_s: float, final: bool
+) -> None:
+    view = View()
+    thing = pod(state=waiting(reason))
+    view.take_pod(thing, time.monotonic() - lasts_s)
+    view.take_pod(thing, time.monotonic())
+    assert bool(view.final_problem(thing)) == final
+    view.take_pod(pod(), time.monotonic())
+    assert view.final_problem(pod()) == ""
 
 
 def test_what_a_pod_waits_for() -> None:

@@ -52,21 +52,22 @@ def spoiled() -> Iterator[Api]:
 
 def killed_in_the_middle(api: Api) -> str:
     """A conductor is killed with a cell deployed, a node cordoned and the store off; the node."""
-    process = subprocess.Popen(
+    with subprocess.Popen(
         [sys.executable, "-c", CONDUCTOR, api.namespace],
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         text=True,
         cwd=Path(__file__).parents[2],
         env=os.environ.copy(),
-    )
-    assert process.stdout is not None
-    node = process.stdout.readline().strip()
-    assert node, "the conductor did not come so far"
-    with pytest.raises(InputError, match="under way"):
-        recover(place(api.namespace))
-    process.kill()
-    process.communicate()
+    ) as process:
+        try:
+            assert process.stdout is not None
+            node = process.stdout.readline().strip()
+            assert node, "the conductor did not come so far"
+            with pytest.raises(InputError, match="under way"):
+                recover(place(api.namespace))
+        finally:
+            process.kill()
     return node
 
 

@@ -45,7 +45,9 @@ class Kind(StrEnum):
     #                                duplicated | forgotten, channel, stream, first, last (numbers), evidence,
     #                                phase, home {pod, boot, since_s}
     MARK = "mark"  # fault, live_sessions, by_boot {"pod/boot": sessions}: the ledger at the fault
-    POD_METRICS = "pod_metrics"  # pod, boot, sessions_active, sessions_created, sessions_lost {cause: n}
+    POD_METRICS = "pod_metrics"  # pod, boot, sessions_active, sessions_created, sessions_lost {cause: n},
+    #                              operations, operations_repeated, requests, cpu_s,
+    #                              overhead_cpu_s {part: s}, cache_lookups {cache: {result: n}}
 
 
 def event(kind: Kind, at: Instant, **fields: Any) -> Event:

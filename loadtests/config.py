@@ -47,6 +47,10 @@ class LoadConfig:
     """Share of the steps that are an exchange of a conversation; only the stateful twin has one."""
     orders_share: float = 0.0
     """Share of the steps that look up past orders; only the stateful twin has them, and a limit for them."""
+    recommendations_share: float = 0.0
+    """Share of the steps that ask for recommendations."""
+    validations_share: float = 0.0
+    """Share of the steps that have the cart checked against the catalogue."""
     websocket_share: float = 0.0
     """Share of the shoppers who keep WebSockets open; only the stateful twin has them."""
     products: int = 10_000

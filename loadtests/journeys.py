@@ -23,8 +23,9 @@ TPC Benchmark W, version 1.8, gives the share of each of its 14 web interactions
 The weights of what has no counterpart (at most 0.23 %) are left out and the rest keeps its
 proportions. TPC-W walks between pages by transition tables whose long-run shares are these mixes;
 here each step is drawn from the mix itself. The login is not an interaction of the mix: it begins
-a session. Neither are the conversation and the look at past orders, which only one of the twins has
-and which a configuration may put in the place of a share of the steps.
+a session. Neither are recommendations and the checking of a cart, nor the conversation and the look at
+past orders, which only one of the twins has: a configuration may put each in the place of a share of
+the steps.
 """
 
 from __future__ import annotations
@@ -67,6 +68,8 @@ class Page(StrEnum):
     PREFERENCES = "preferences"
     CONVERSATION = "conversation"
     ORDERS = "orders"
+    RECOMMENDATIONS = "recommendations"
+    CART_VALIDATION = "cart validation"
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,6 +140,7 @@ _READS: Final = {
     Page.PROFILE: contract.PROFILE,
     Page.CONVERSATION: contract.CONVERSATION,
     Page.ORDERS: contract.ORDERS,
+    Page.RECOMMENDATIONS: contract.RECOMMENDATIONS,
 }
 
 
@@ -155,6 +159,8 @@ def call(step: Step, cart: Any) -> Call:
         return Call(step.page, "POST", contract.CONVERSATION, {"text": write.text})
     if step.page is Page.CART_TOTAL:
         return Call(step.page, "POST", contract.CART_TOTAL, held)
+    if step.page is Page.CART_VALIDATION:
+        return Call(step.page, "POST", contract.CART_VALIDATE, held)
     if step.page is Page.PRODUCT:
         return Call(step.page, "GET", contract.PRODUCT.replace("<int:product_id>", str(step.number)))
     if step.page is Page.PRODUCTS:
@@ -184,6 +190,8 @@ class Journey:
             for page, share in (
                 (Page.CONVERSATION, config.conversation_share),
                 (Page.ORDERS, config.orders_share),
+                (Page.RECOMMENDATIONS, config.recommendations_share),
+                (Page.CART_VALIDATION, config.validations_share),
             )
             if share
         }

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from statistics import fmean
 
 from foundation.terms import Balancer, Service
 from results.model import Cause, Cell, Summary
@@ -24,7 +25,23 @@ def sentences(summary: Summary) -> tuple[str, ...]:
     cells = sorted(summary.cells, key=lambda c: (c.service is not Service.STATELESS, c.sessions.lost, c.name))
     arms = _arms(cells)
     lost = [_lost(name, group) for name, group in arms.items()] if len(arms) <= MOST_ARMS else _grouped(arms)
-    return (_what_happened(cells), *lost)
+    return (_what_happened(cells), *_what_it_cost(arms, cells), *lost)
+
+
+def _what_it_cost(arms: dict[str, list[Cell]], cells: list[Cell]) -> list[str]:
+    """For a run without faults, which is about costs: the cheapest and the dearest arm."""
+    if any(cell.faults for cell in cells):
+        return []
+    costs = {
+        name: fmean(known)
+        for name, group in arms.items()
+        if (known := [c.costs.cpu_ms_per_request for c in group if c.costs.cpu_ms_per_request is not None])
+    }
+    if len(costs) < 2:
+        return []
+    low, high = min(costs, key=costs.__getitem__), max(costs, key=costs.__getitem__)
+    least, most = f"{costs[low]:.2f} ms of processor time from {low}", f"{costs[high]:.2f} ms from {high}"
+    return [f"A request took {least} and {most}."]
 
 
 def _what_happened(cells: list[Cell]) -> str:
@@ -53,13 +70,14 @@ def _arms(cells: list[Cell]) -> dict[str, list[Cell]]:
 
 def _name(cell: Cell) -> str:
     if cell.service is Service.STATELESS:
-        return "the stateless service"
+        return "the stateless service" + (f" ({cell.variant})" if cell.variant else "")
     routing = {
         Balancer.STICKY: "with sticky routing",
         Balancer.PLAIN: "behind plain balancing",
         Balancer.CLIENT_IP: "with affinity by client address",
     }[cell.balancer]
-    return f"the stateful one ({cell.state.value}) {routing}"
+    what = f"{cell.state.value}, {cell.variant}" if cell.variant else cell.state.value
+    return f"the stateful one ({what}) {routing}"
 
 
 def _lost(name: str, cells: list[Cell]) -> str:

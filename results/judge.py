@@ -10,6 +10,7 @@ from foundation.verdicts import LoadResult, RealtimeCounts, RequestCounts, Sessi
 from results import latency
 from results.attribute import attribute
 from results.books import books
+from results.costs import costs
 from results.gates import Findings, judge_gate
 from results.model import (
     BEFORE_FAULT,
@@ -122,6 +123,8 @@ def judge_cell(plan: CellPlan, timeline: CellTimeline, load: LoadResult | None) 
         books=kept_books,
         gates=gates,
         realtime=load.realtime if load else RealtimeCounts(),
+        variant=plan.variant,
+        costs=costs(timeline),
     )
 
 

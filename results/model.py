@@ -128,6 +128,22 @@ class Latency:
 
 
 @dataclass(frozen=True, slots=True)
+class Costs:
+    """What requests cost the replicas, by their own metrics, from the baseline until the first fault.
+
+    Without a fault, until the end of the load. Null or empty where too little was measured.
+    """
+
+    requests: int = 0
+    cpu_ms_per_request: float | None = None
+    """Processor time of the replicas, probes and scrapes included."""
+    overhead_cpu_ms_per_request: dict[str, float] = field(default_factory=dict)
+    """Of it, what the stateless twin spent on what a session would have had at hand, by part."""
+    cache_hit_ratio: dict[str, float] = field(default_factory=dict)
+    """By cache: hits over all look-ups."""
+
+
+@dataclass(frozen=True, slots=True)
 class Book:
     """Two counts of the same thing from two sources."""
 
@@ -197,6 +213,9 @@ class Cell:
     gates: tuple[Gate, ...]
     realtime: RealtimeCounts = field(default_factory=RealtimeCounts)
     """WebSockets, messages and chats, where shoppers had them; the sessions above say nothing of these."""
+    variant: str = ""
+    """Which of the experiment's variants of the settings; empty where it has none."""
+    costs: Costs = field(default_factory=Costs)
 
     @property
     def before_fault(self) -> tuple[PhaseSessions, ...]:

@@ -39,6 +39,8 @@ class CellPlan:
     after_fault_s: float = 0.0
     """Planned seconds of load from the first fault to the audit."""
     gates: tuple[GateRule, ...] = ()
+    variant: str = ""
+    """Which of the experiment's variants of the settings; empty where it has none."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -22,6 +22,7 @@ from results.timeline import (
     PodLife,
     SessionStart,
     Span,
+    Spent,
     Tick,
 )
 
@@ -122,6 +123,19 @@ def _figures(event: Event) -> PodFigures:
         sessions_lost={str(k): int(v) for k, v in event["sessions_lost"].items()},
         operations=None if operations is None else int(operations),
         operations_repeated=None if repeated is None else int(repeated),
+        spent=_spent(event) if "cpu_s" in event else None,
+    )
+
+
+def _spent(event: Event) -> Spent:
+    return Spent(
+        requests=int(event["requests"]),
+        cpu_s=float(event["cpu_s"]),
+        overhead_cpu_s={str(part): float(s) for part, s in event["overhead_cpu_s"].items()},
+        cache_lookups={
+            str(cache): {str(result): int(n) for result, n in results.items()}
+            for cache, results in event["cache_lookups"].items()
+        },
     )
 
 

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from enum import StrEnum
 from typing import IO, Final
 
@@ -18,6 +19,7 @@ COLUMNS: Final = (
     "service",
     "state",
     "balancer",
+    "variant",
     "fault",
     "at fault",
     "lost before",
@@ -30,7 +32,19 @@ COLUMNS: Final = (
     "verdict",
 )
 NUMERIC: Final = frozenset(
-    {"at fault", "lost before", "kept", "lost", "predicted", "failed req.", "recovery"}
+    {
+        "at fault",
+        "lost before",
+        "kept",
+        "lost",
+        "predicted",
+        "failed req.",
+        "recovery",
+        "requests/s",
+        "p50",
+        "p99",
+        "CPU/request",
+    }
 )
 STYLES: Final = {
     Outcome.PASSED: "green",
@@ -40,9 +54,63 @@ STYLES: Final = {
 }
 
 
-def rows(summary: Summary) -> list[tuple[str, ...]]:
-    """The cells of the table as text, a row for each cell of the run, in the order of `COLUMNS`."""
-    return [_row(cell) for cell in in_order(summary.cells)]
+COST_COLUMNS: Final = (
+    "service",
+    "state",
+    "balancer",
+    "variant",
+    "requests/s",
+    "p50",
+    "p99",
+    "CPU/request",
+    "of it for statelessness",
+    "cache hits",
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Text:
+    """A table as text: a row for each cell of the run, in the order of `columns`."""
+
+    columns: tuple[str, ...]
+    rows: tuple[tuple[str, ...], ...]
+
+    def plain(self) -> str:
+        """Aligned, without colour or lines."""
+        lines = [self.columns, *self.rows]
+        widths = [max(len(row[i]) for row in lines) for i in range(len(self.columns))]
+        text = []
+        for row in lines:
+            cells = [
+                value.rjust(width) if name in NUMERIC else value.ljust(width)
+                for name, value, width in zip(self.columns, row, widths, strict=True)
+            ]
+            text.append("  ".join(cells).rstrip())
+        return "\n".join(text) + "\n"
+
+
+def losses(summary: Summary) -> Text:
+    """Who lost what."""
+    return _text(summary, COLUMNS, _row)
+
+
+def costs(summary: Summary) -> Text:
+    """What a request cost, in the baseline."""
+    return _text(summary, COST_COLUMNS, _cost_row)
+
+
+def is_about_costs(summary: Summary) -> bool:
+    """Whether nothing was done to any cell, so that its costs are what there is to see."""
+    return bool(summary.cells) and not any(cell.faults for cell in summary.cells)
+
+
+def _text(summary: Summary, columns: tuple[str, ...], row: Callable[[Cell], tuple[str, ...]]) -> Text:
+    """Without the column `variant` where the experiment has none."""
+    found = [row(cell) for cell in in_order(summary.cells)]
+    if any(cell.variant for cell in summary.cells):
+        return Text(columns, tuple(found))
+    at = columns.index("variant")
+    return Text(columns[:at] + columns[at + 1 :], tuple(r[:at] + r[at + 1 :] for r in found))
 
 
 def in_order(cells: Sequence[Cell]) -> list[Cell]:
@@ -50,12 +118,13 @@ def in_order(cells: Sequence[Cell]) -> list[Cell]:
     return sorted(cells, key=_place)
 
 
-def _place(cell: Cell) -> tuple[int, int, int, str, int]:
+def _place(cell: Cell) -> tuple[int, int, int, str, str, int]:
     return (
         _rank(cell.service),
         _rank(cell.state),
         _rank(cell.balancer),
         "+".join(fault.kind for fault in cell.faults),
+        cell.variant,
         cell.repeat,
     )
 
@@ -70,6 +139,7 @@ def _row(cell: Cell) -> tuple[str, ...]:
         cell.service.value,
         cell.state.value,
         cell.balancer.value,
+        cell.variant or "-",
         words.kinds(cell),
         str(cell.sessions.at_fault),
         str(cell.lost_before_fault),
@@ -83,18 +153,26 @@ def _row(cell: Cell) -> tuple[str, ...]:
     )
 
 
+def _cost_row(cell: Cell) -> tuple[str, ...]:
+    latency, rate = cell.latency_ms.get("baseline"), cell.throughput_per_s.get("baseline")
+    return (
+        cell.service.value,
+        cell.state.value,
+        cell.balancer.value,
+        cell.variant or "-",
+        "-" if rate is None else f"{rate:.0f}",
+        words.milliseconds(latency.p50 if latency else None),
+        words.milliseconds(latency.p99 if latency else None),
+        words.milliseconds(cell.costs.cpu_ms_per_request),
+        words.overheads(cell.costs),
+        words.hit_ratios(cell.costs),
+    )
+
+
 def plain_table(summary: Summary) -> str:
-    """The table as aligned text without colour or lines, for a pipe, a log or a file."""
-    lines = [COLUMNS, *rows(summary)]
-    widths = [max(len(row[i]) for row in lines) for i in range(len(COLUMNS))]
-    text = []
-    for row in lines:
-        cells = [
-            value.rjust(width) if name in NUMERIC else value.ljust(width)
-            for name, value, width in zip(COLUMNS, row, widths, strict=True)
-        ]
-        text.append("  ".join(cells).rstrip())
-    return "\n".join(text) + "\n"
+    """The tables as aligned text without colour or lines, for a pipe, a log or a file."""
+    text = losses(summary).plain()
+    return f"{text}\n{costs(summary).plain()}" if is_about_costs(summary) else text
 
 
 def print_table(summary: Summary, *, stream: IO[str]) -> None:
@@ -103,18 +181,30 @@ def print_table(summary: Summary, *, stream: IO[str]) -> None:
         stream.write(f"\n{headline(summary)}\n\n{plain_table(summary)}\n{words.verdict(summary)}\n")
         return
     console = Console(file=stream, width=max(shutil.get_terminal_size().columns, 60), highlight=False)
-    table = Table(header_style="bold", pad_edge=False)
-    for name in COLUMNS:
-        table.add_column(name, justify="right" if name in NUMERIC else "left")
-    for cell, row in zip(in_order(summary.cells), rows(summary), strict=True):
+    text = losses(summary)
+    table = _drawn(text.columns)
+    for cell, row in zip(in_order(summary.cells), text.rows, strict=True):
         lost = "bold red" if cell.sessions.lost else ""
         styled = [
             f"[{lost}]{value}[/]" if lost and name == "lost" else value
-            for name, value in zip(COLUMNS, row, strict=True)
+            for name, value in zip(text.columns, row, strict=True)
         ]
         table.add_row(*styled[:-1], f"[{STYLES[cell.verdict]}]{row[-1]}[/]")
     console.print()
     console.print(headline(summary), markup=False)
     console.print()
     console.print(table)
+    if is_about_costs(summary):
+        spent = costs(summary)
+        cost_table = _drawn(spent.columns)
+        for row in spent.rows:
+            cost_table.add_row(*row)
+        console.print(cost_table)
     console.print(words.verdict(summary), style=STYLES[summary.verdict], markup=False)
+
+
+def _drawn(columns: tuple[str, ...]) -> Table:
+    table = Table(header_style="bold", pad_edge=False)
+    for name in columns:
+        table.add_column(name, justify="right" if name in NUMERIC else "left")
+    return table

@@ -132,6 +132,19 @@ class MarkPoint:
 
 
 @dataclass(frozen=True, slots=True)
+class Spent:
+    """What a replica had done and spent since it began."""
+
+    requests: int
+    """Answered requests of shoppers."""
+    cpu_s: float
+    overhead_cpu_s: Mapping[str, float]
+    """part -> processor time."""
+    cache_lookups: Mapping[str, Mapping[str, int]]
+    """cache -> result -> look-ups."""
+
+
+@dataclass(frozen=True, slots=True)
 class PodFigures:
     """What a replica said of itself."""
 
@@ -142,6 +155,8 @@ class PodFigures:
     sessions_lost: Mapping[str, int]
     operations: int | None
     operations_repeated: int | None
+    spent: Spent | None = None
+    """Null in a record of before it was kept."""
 
     @property
     def lost_total(self) -> int:

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Final
 
 from foundation.terms import Balancer, Service, StateDesign
-from results.model import Cause, Cell, GateName, Outcome, Prediction, Summary
+from results.model import Cause, Cell, Costs, GateName, Outcome, Prediction, Summary
 
 VERDICTS: Final[Mapping[Outcome, str]] = {
     Outcome.PASSED: "every gate that the experiment set for it was met",
@@ -129,15 +129,33 @@ def seconds(value: float | None) -> str:
     return "-" if value is None else f"{value:.1f} s"
 
 
+def milliseconds(value: float | None) -> str:
+    """With two decimals, or a dash."""
+    return "-" if value is None else f"{value:.2f} ms"
+
+
+def hit_ratios(costs: Costs) -> str:
+    """Each cache and the percentage of look-ups that it could answer."""
+    ratios = costs.cache_hit_ratio.items()
+    return ", ".join(f"{cache.replace('_', ' ')} {100 * ratio:.0f}%" for cache, ratio in ratios) or "-"
+
+
+def overheads(costs: Costs) -> str:
+    """What statelessness cost a request, part by part, the dearest first; parts under a microsecond not."""
+    parts = sorted(costs.overhead_cpu_ms_per_request.items(), key=lambda item: -item[1])
+    return ", ".join(f"{part.replace('_', ' ')} {ms:.3f} ms" for part, ms in parts if ms >= 0.001) or "-"
+
+
 def kinds(cell: Cell) -> str:
     """The faults of the cell by the names that experiment files use, for example `kill` or `-`."""
     return " + ".join(fault.kind for fault in cell.faults) or "-"
 
 
 def arm(cell: Cell) -> str:
-    """The cell in a phrase, for example `stateful (memory), sticky`."""
+    """The cell in a phrase, for example `stateful (memory), sticky`; its variant, where it is one."""
     state = "" if cell.service is Service.STATELESS else f" ({cell.state.value})"
-    return f"{cell.service.value}{state}, {cell.balancer.value}"
+    variant = f", {cell.variant}" if cell.variant else ""
+    return f"{cell.service.value}{state}, {cell.balancer.value}{variant}"
 
 
 def reason(summary: Summary) -> str:

@@ -53,6 +53,7 @@ class CellRun:
             balancer=cell.balancer.value,
             replicas=cell.replicas,
             repeat=cell.repeat,
+            variant=cell.variant,
         )
         unsubscribe = self.cluster.subscribe(self._transitions.put)
         try:
@@ -173,7 +174,7 @@ class CellRun:
             replicas=self.cell.replicas,
             grace_s=deploy.grace_s,
             pre_stop_s=deploy.pre_stop_s,
-            settings=deploy.settings,
+            settings={**deploy.settings, **self.experiment.variants.get(self.cell.variant, {})},
         )
 
     def _load_config(self) -> LoadConfig:
@@ -190,6 +191,8 @@ class CellRun:
             patience=load.patience,
             conversation_share=load.conversation_share if live else 0.0,
             orders_share=load.orders_share if live else 0.0,
+            recommendations_share=load.recommendations_share,
+            validations_share=load.validations_share,
             websocket_share=load.websocket_share if live else 0.0,
             workers=load.workers,
         )

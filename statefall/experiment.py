@@ -4,15 +4,28 @@ from __future__ import annotations
 
 from typing import Annotated, Self
 
-from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, field_validator, model_validator
 
 from chaos.faults import FaultKind
 from foundation.terms import Balancer, Service, StateDesign
 from loadtests.config import Mix
 from results.model import GateName
 
+
+def _own_names_only(settings: dict[str, str]) -> dict[str, str]:
+    for name in settings:
+        if not name.startswith("STATEFALL_"):
+            raise ValueError(f"setting {name!r} must begin with STATEFALL_")
+    return settings
+
+
+Settings = Annotated[dict[str, str], AfterValidator(_own_names_only)]
+"""Environment of the replicas; every name begins with STATEFALL_."""
 PositiveSeconds = Annotated[float, Field(gt=0, le=86_400)]
 Seconds = Annotated[float, Field(ge=0, le=86_400)]
+
+
+VariantName = Annotated[str, Field(pattern=r"^[a-z0-9]([a-z0-9-]{0,18}[a-z0-9])?$")]
 
 
 class Section(BaseModel):
@@ -33,8 +46,10 @@ class Matrix(Section):
     balancer: tuple[Balancer, ...] = Field(default=(Balancer.PLAIN, Balancer.STICKY), min_length=1)
     fault: tuple[FaultKind, ...] = ()
     """A fault kind for each cell, in place of `faults`; each takes its other values from `fault_defaults`."""
+    variant: tuple[str, ...] = ()
+    """Names from `variants`: the same cells once with the settings of each."""
 
-    @field_validator("service", "state", "balancer", "fault")
+    @field_validator("service", "state", "balancer", "fault", "variant")
     @classmethod
     def _no_repeats(cls, values: tuple[str, ...]) -> tuple[str, ...]:
         if len(set(values)) != len(values):
@@ -60,14 +75,19 @@ class Load(Section):
     """Share of the steps that are an exchange of a conversation; the stateless twin has none."""
     orders_share: float = Field(default=0.0, ge=0, le=1)
     """Share of the steps that look up past orders; the stateless twin has none."""
+    recommendations_share: float = Field(default=0.0, ge=0, le=1)
+    """Share of the steps that ask for recommendations."""
+    validations_share: float = Field(default=0.0, ge=0, le=1)
+    """Share of the steps that have the cart checked against the catalogue."""
     websocket_share: float = Field(default=0.0, ge=0, le=1)
     """Share of the shoppers who keep WebSockets open; the stateless twin has none."""
     workers: int = Field(default=1, ge=1, le=256)
 
     @model_validator(mode="after")
     def _shares_of_one_walk(self) -> Self:
-        if self.conversation_share + self.orders_share > 1:
-            raise ValueError("conversation_share and orders_share together are more than 1")
+        shares = ("conversation_share", "orders_share", "recommendations_share", "validations_share")
+        if sum(getattr(self, name) for name in shares) > 1:
+            raise ValueError(f"{', '.join(shares)} together are more than 1")
         return self
 
 
@@ -104,16 +124,8 @@ class Deploy(Section):
 
     grace_s: PositiveSeconds = 10.0
     pre_stop_s: Seconds = 1.0
-    settings: dict[str, str] = Field(default_factory=dict)
-    """More environment for the replicas; names begin with STATEFALL_."""
-
-    @field_validator("settings")
-    @classmethod
-    def _own_names_only(cls, settings: dict[str, str]) -> dict[str, str]:
-        for name in settings:
-            if not name.startswith("STATEFALL_"):
-                raise ValueError(f"setting {name!r} must begin with STATEFALL_")
-        return settings
+    settings: Settings = Field(default_factory=dict)
+    """More environment for the replicas."""
 
     @model_validator(mode="after")
     def _pre_stop_within_grace(self) -> Self:
@@ -129,6 +141,7 @@ class When(Section):
     state: StateDesign | None = None
     balancer: Balancer | None = None
     fault: FaultKind | None = None
+    variant: str | None = None
 
 
 _GATES_WITH_VALUE = {
@@ -168,6 +181,8 @@ class Experiment(Section):
     faults: tuple[Fault, ...] = ()
     fault_defaults: dict[FaultKind, Fault] = Field(default_factory=dict)
     """For `matrix.fault`: the values of a kind's fault, where they are not the usual ones."""
+    variants: dict[VariantName, Settings] = Field(default_factory=dict)
+    """For `matrix.variant`: what each sets, over `deploy.settings`."""
     gates: tuple[Gate, ...] = ()
 
     @model_validator(mode="after")
@@ -178,6 +193,10 @@ class Experiment(Section):
             raise ValueError(
                 "matrix: no combination of service and state makes sense (client is the stateless twin's)"
             )
+        unknown = [name for name in self.matrix.variant if name not in self.variants]
+        if unknown:
+            known = ", ".join(self.variants) or "none"
+            raise ValueError(f"matrix.variant: {unknown[0]!r} is not among the variants ({known})")
         end_s = self.phases.fault_s + self.phases.recovery_s
         for fault in (*self.faults, *self.fault_defaults.values()):
             if fault.at_s >= end_s:

@@ -37,6 +37,8 @@ class PlannedCell:
     seed: int
     shoppers: tuple[Shopper, ...]
     faults: tuple[PlannedFault, ...]
+    variant: str = ""
+    """A name from the experiment's `variants`; empty: the experiment has none."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,47 +79,53 @@ def make_plan(experiment: Experiment, *, seed: int, repeats: int) -> Plan:
     cells: list[PlannedCell] = []
     for repeat in range(1, repeats + 1):
         block = [
-            (service, state, balancer, faults)
+            _Arm(service, state, balancer, faults, variant)
             for service, state in experiment.arms()
             for balancer in experiment.matrix.balancer
             for faults in experiment.fault_sets()
+            for variant in experiment.matrix.variant or ("",)
         ]
         random.Random(derive(seed, f"order/{repeat}")).shuffle(block)
-        for service, state, balancer, faults in block:
-            cells.append(_cell(experiment, seed, repeat, len(cells) + 1, service, state, balancer, faults))
+        for arm in block:
+            cells.append(_cell(experiment, seed, repeat, len(cells) + 1, arm))
     return Plan(experiment, seed, repeats, tuple(cells))
 
 
-def _cell(
-    experiment: Experiment,
-    seed: int,
-    repeat: int,
-    number: int,
-    service: Service,
-    state: StateDesign,
-    balancer: Balancer,
-    faults: tuple[Fault, ...],
-) -> PlannedCell:
-    label = f"{state}/{balancer}/{'+'.join(fault.kind for fault in faults)}/{repeat}"
+@dataclass(frozen=True, slots=True)
+class _Arm:
+    """One combination of the matrix."""
+
+    service: Service
+    state: StateDesign
+    balancer: Balancer
+    faults: tuple[Fault, ...]
+    variant: str
+
+
+def _cell(experiment: Experiment, seed: int, repeat: int, number: int, arm: _Arm) -> PlannedCell:
+    # The variant is no part of the label: its cells have the same shoppers and victims, to be compared.
+    label = f"{arm.state}/{arm.balancer}/{'+'.join(fault.kind for fault in arm.faults)}/{repeat}"
     own = derive(seed, label)
-    kinds = "-".join(fault.kind for fault in faults) if experiment.matrix.fault else ""
+    kinds = "-".join(fault.kind for fault in arm.faults) if experiment.matrix.fault else ""
     parts = (
         f"c{number}",
-        service.value,
-        state.value if service is Service.STATEFUL else "",
-        balancer.value,
+        arm.service.value,
+        arm.state.value if arm.service is Service.STATEFUL else "",
+        arm.balancer.value,
         kinds,
+        arm.variant,
     )
     return PlannedCell(
         name="-".join(part for part in parts if part),
-        service=service,
-        state=state,
-        balancer=balancer,
+        service=arm.service,
+        state=arm.state,
+        balancer=arm.balancer,
+        variant=arm.variant,
         replicas=experiment.replicas,
         repeat=repeat,
         seed=own,
         shoppers=_shoppers(experiment, derive(own, "shoppers")),
-        faults=schedule(faults, replicas=experiment.replicas, seed=derive(own, "faults")),
+        faults=schedule(arm.faults, replicas=experiment.replicas, seed=derive(own, "faults")),
     )
 
 

@@ -65,6 +65,8 @@ class Reporter(Protocol):
 def _title(cell: PlannedCell, number: int, cells: int) -> str:
     faults = ", ".join(fault.kind for fault in cell.faults) or "no fault"
     arm = f"{cell.service} ({cell.state}), {cell.balancer}, {cell.replicas} replicas"
+    if cell.variant:
+        arm += f", {cell.variant}"
     return f"cell {number}/{cells}: {arm}, {faults}"
 
 

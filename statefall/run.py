@@ -157,6 +157,7 @@ def _cell_plan(cell: PlannedCell, experiment: Experiment) -> CellPlan:
         service=cell.service,
         state=cell.state,
         balancer=cell.balancer,
+        variant=cell.variant,
         replicas=cell.replicas,
         repeat=cell.repeat,
         faults=tuple(fault.kind.value for fault in cell.faults),
@@ -176,4 +177,5 @@ def _applies(when: When, cell: PlannedCell) -> bool:
         and when.state in {None, cell.state}
         and when.balancer in {None, cell.balancer}
         and (when.fault is None or when.fault in kinds)
+        and when.variant in {None, cell.variant}
     )

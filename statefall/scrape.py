@@ -1,16 +1,21 @@
-"""Reads what a replica says of itself: its session metrics, from the Prometheus text format."""
+"""Reads what a replica says of itself: its sessions and its costs, from the Prometheus text format."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Final
 
 from prometheus_client.parser import text_string_to_metric_families
+
+from services import contract
+
+PROBES: Final = frozenset({contract.LIVE, contract.READY, contract.METRICS})
+"""Routes that no shopper asks for."""
 
 
 @dataclass(frozen=True, slots=True)
 class PodMetrics:
-    """The session metrics of one replica at one moment."""
+    """What one replica had counted at one moment."""
 
     boot: str
     sessions_active: int
@@ -21,6 +26,14 @@ class PodMetrics:
     """Operations that came with an id of their own: sent once, seen once."""
     operations_repeated: int
     """Operations whose id had been seen before: something repeated the request on its way."""
+    requests: int
+    """Answered requests of shoppers."""
+    cpu_s: float
+    """Processor time of the process, for whatever it did."""
+    overhead_cpu_s: dict[str, float]
+    """part -> processor time that requests spent on what a session would have had at hand."""
+    cache_lookups: dict[str, dict[str, int]]
+    """cache -> result (hit, miss, stale, unavailable) -> look-ups."""
 
     def record(self) -> dict[str, Any]:
         """The fields of a `pod_metrics` event."""
@@ -31,13 +44,19 @@ class PodMetrics:
             "sessions_lost": self.sessions_lost,
             "operations": self.operations,
             "operations_repeated": self.operations_repeated,
+            "requests": self.requests,
+            "cpu_s": self.cpu_s,
+            "overhead_cpu_s": self.overhead_cpu_s,
+            "cache_lookups": self.cache_lookups,
         }
 
 
 def parse(text: str) -> PodMetrics:
-    """The session metrics in a scrape. A metric that is absent counts 0. Raises ValueError on other text."""
-    boot, lost = "", {}
+    """What a scrape tells. A metric that is absent counts 0. Raises ValueError on other text."""
+    boot, lost, requests = "", {}, 0
     totals: dict[str, float] = {}
+    overhead: dict[str, float] = {}
+    lookups: dict[str, dict[str, int]] = {}
     operations = {"no": 0, "yes": 0}
     for family in text_string_to_metric_families(text):
         for sample in family.samples:
@@ -48,7 +67,18 @@ def parse(text: str) -> PodMetrics:
                     lost[sample.labels.get("cause", "")] = int(sample.value)
                 case "statefall_operations_total":
                     operations[sample.labels.get("repeated", "no")] = int(sample.value)
-                case "statefall_sessions_active" | "statefall_sessions_created_total":
+                case "statefall_requests_total" if sample.labels.get("route") not in PROBES:
+                    requests += int(sample.value)
+                case "statefall_overhead_cpu_seconds_total":
+                    overhead[sample.labels.get("part", "")] = sample.value
+                case "statefall_cache_requests_total":
+                    results = lookups.setdefault(sample.labels.get("cache", ""), {})
+                    results[sample.labels.get("result", "")] = int(sample.value)
+                case (
+                    "statefall_sessions_active"
+                    | "statefall_sessions_created_total"
+                    | "process_cpu_seconds_total"
+                ):
                     totals[sample.name] = sample.value
     return PodMetrics(
         boot=boot,
@@ -57,4 +87,8 @@ def parse(text: str) -> PodMetrics:
         sessions_lost=lost,
         operations=operations["no"],
         operations_repeated=operations["yes"],
+        requests=requests,
+        cpu_s=totals.get("process_cpu_seconds_total", 0.0),
+        overhead_cpu_s=overhead,
+        cache_lookups=lookups,
     )

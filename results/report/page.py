@@ -33,6 +33,7 @@ def page(summary: Summary, timelines: Mapping[str, CellTimeline]) -> str:
         reason=words.reason(summary),
         headline=sentences(summary),
         cells=views,
+        variants=any(cell.variant for cell in summary.cells),
         open_cells=len(views) <= MOST_OPEN,
         losses_shown=LOSSES_SHOWN,
         losses_listed=LOSSES_LISTED,

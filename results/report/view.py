@@ -10,7 +10,7 @@ from foundation.verdicts import RealtimeCounts, Verdict
 from results import words
 from results.attribute import attribute
 from results.headline import story
-from results.model import Book, Cell, FaultOutcome, Gate, Outcome
+from results.model import Book, Cell, FaultOutcome, Gate, Outcome, PhaseSessions
 from results.report.charts import Figure, cell_figure, describe
 from results.timeline import Answerer, CellTimeline, Loss
 
@@ -102,12 +102,16 @@ class CellView:
     bracket: Bracket | None
     bar_text: str
     phases: tuple[PhaseRow, ...]
+    baseline: PhaseRow
     losses: tuple[LossRow, ...]
     losses_in_all: int
     gates: tuple[Line, ...]
     books: tuple[Line, ...]
     faults: tuple[FaultRow, ...]
     realtime: tuple[Line, ...]
+    cpu: str
+    overheads: str
+    hit_ratios: str
     figure: Figure
     figure_text: str
 
@@ -141,12 +145,16 @@ def cell_view(cell: Cell, timeline: CellTimeline) -> CellView:
         bracket=_bracket(cell),
         bar_text=_bar_text(cell),
         phases=tuple(_phase(cell, name) for name in cell.sessions_by_phase if name),
+        baseline=_phase(cell, "baseline"),
         losses=tuple(_loss(loss, timeline, cell) for loss in timeline.losses[:LOSSES_LISTED]),
         losses_in_all=len(timeline.losses),
         gates=tuple(_gate(gate) for gate in cell.gates),
         books=tuple(_book(book) for book in cell.books),
         faults=tuple(_fault(fault) for fault in cell.faults),
         realtime=_realtime(cell.realtime),
+        cpu=words.milliseconds(cell.costs.cpu_ms_per_request),
+        overheads=words.overheads(cell.costs),
+        hit_ratios=words.hit_ratios(cell.costs),
         figure=cell_figure(cell, timeline),
         figure_text=describe(cell, timeline),
     )
@@ -191,7 +199,7 @@ def _bar_text(cell: Cell) -> str:
 
 
 def _phase(cell: Cell, name: str) -> PhaseRow:
-    found, latency = cell.sessions_by_phase[name], cell.latency_ms.get(name)
+    found, latency = cell.sessions_by_phase.get(name, PhaseSessions()), cell.latency_ms.get(name)
     rate = cell.throughput_per_s.get(name)
     return PhaseRow(
         name=name,

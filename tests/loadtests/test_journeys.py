@@ -43,7 +43,12 @@ def test_each_mix_has_the_published_shares_of_browsing_and_ordering(mix: Mix, br
 @pytest.mark.parametrize("mix", list(Mix))
 def test_the_weights_sum_to_one_and_every_page_has_one(mix: Mix) -> None:
     assert sum(weights(mix).values()) == pytest.approx(1.0)
-    assert set(weights(mix)) == set(Page) - {Page.CONVERSATION, Page.ORDERS}  # no interactions of TPC-W
+    assert set(weights(mix)) == set(Page) - {
+        Page.CONVERSATION,
+        Page.ORDERS,
+        Page.RECOMMENDATIONS,
+        Page.CART_VALIDATION,
+    }  # no interactions of TPC-W
 
 
 def test_a_share_of_the_steps_is_a_conversation_or_orders_where_that_is_asked_for() -> None:
@@ -117,6 +122,18 @@ def test_a_full_cart_only_gets_more_of_what_is_in_it() -> None:
     assert added <= set(full)
 
 
+def test_shares_of_the_steps_ask_for_recommendations_and_for_a_check_of_the_cart() -> None:
+    walk, draws = journey(recommendations_share=0.5, validations_share=0.1), 20_000
+    pages = [walk.next_step().page for _ in range(draws)]
+    for page, share in ((Page.RECOMMENDATIONS, 0.5), (Page.CART_VALIDATION, 0.1)):
+        assert pages.count(page) / draws == pytest.approx(share, abs=5 * (share * (1 - share) / draws) ** 0.5)
+
+
+def test_the_cart_that_the_client_holds_goes_along_to_be_checked() -> None:
+    assert call(Step(Page.CART_VALIDATION), [1]).body == {"cart": [1]}
+    assert call(Step(Page.CART_VALIDATION), None).body == {}
+
+
 @pytest.mark.parametrize(
     ("step", "method", "path"),
     [
@@ -130,6 +147,8 @@ def test_a_full_cart_only_gets_more_of_what_is_in_it() -> None:
         (Step(Page.CONVERSATION, write=Converse("a")), "POST", "/conversation"),
         (Step(Page.CONVERSATION), "GET", "/conversation"),
         (Step(Page.ORDERS), "GET", "/orders"),
+        (Step(Page.RECOMMENDATIONS), "GET", "/recommendations"),
+        (Step(Page.CART_VALIDATION), "POST", "/cart/validate"),
         (Step(Page.PREFERENCES, write=SetPreferences({"theme": "b"})), "PUT", "/preferences"),
     ],
 )

@@ -4,12 +4,13 @@ import io
 import os
 import pty
 import threading
+from dataclasses import replace
 
 import pytest
 
 from results.judge import judge_run
 from results.model import Summary
-from results.table import COLUMNS, plain_table, print_table, rows
+from results.table import losses, plain_table, print_table
 from tests.results.simulation import simulate
 
 
@@ -19,7 +20,7 @@ def summary() -> Summary:
 
 
 def test_cells_stand_in_the_order_of_their_design_whatever_order_they_ran_in() -> None:
-    assert [row[:3] for row in rows(summary())] == [
+    assert [row[:3] for row in losses(summary()).rows] == [
         ("stateless", "client", "plain"),
         ("stateless", "client", "sticky"),
         ("stateful", "memory", "plain"),
@@ -28,7 +29,8 @@ def test_cells_stand_in_the_order_of_their_design_whatever_order_they_ran_in() -
 
 
 def test_a_row_says_what_was_predicted_and_what_was_lost() -> None:
-    row = dict(zip(COLUMNS, rows(summary())[3], strict=True))
+    text = losses(summary())
+    row = dict(zip(text.columns, text.rows[3], strict=True))
     assert row["at fault"] == "99"
     assert row["lost"] == "33"
     assert row["predicted"] == "18 to 49"
@@ -43,6 +45,23 @@ def test_the_plain_table_is_aligned_and_has_no_trailing_blanks() -> None:
     assert all(line == line.rstrip() for line in lines)
     column = lines[0].index("verdict")
     assert {line[column:] for line in lines[1:]} == {"passed"}
+
+
+def test_a_run_without_faults_shows_what_requests_cost() -> None:
+    run = simulate(kill=0)
+    found = judge_run(run.plan, run.events, run.loads)
+    first, second = plain_table(found).split("\n\n")
+    assert "CPU/request" in second
+    assert "CPU/request" not in first
+    assert "CPU/request" not in plain_table(summary())
+
+
+def test_variants_have_a_column_where_there_are_any() -> None:
+    assert "variant" not in losses(summary()).columns
+    found = summary()
+    varied = replace(found, cells=tuple(replace(cell, variant="warm") for cell in found.cells))
+    text = losses(varied)
+    assert {row[text.columns.index("variant")] for row in text.rows} == {"warm"}
 
 
 def test_without_a_terminal_there_is_no_colour_and_no_frame() -> None:

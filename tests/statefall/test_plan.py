@@ -48,6 +48,16 @@ def test_seeds_move_the_order_of_the_cells_and_the_victims() -> None:
     assert {plan.cells[0].faults[0].ordinals for plan in plans} == {(0,), (1,), (2,)}
 
 
+def test_variants_of_a_cell_have_the_same_shoppers_and_differ_in_nothing_but_their_settings() -> None:
+    cells = make_plan(read(find("recomputation")), seed=3, repeats=1).cells
+    assert len(cells) == 6
+    assert len({cell.name for cell in cells}) == 6
+    for state in ("client", "memory"):
+        group = [cell for cell in cells if cell.state == state]
+        assert {cell.variant for cell in group} == {"kept", "recomputed", "recomputed-4x"}
+        assert len({cell.shoppers for cell in group}) == 1
+
+
 def test_every_repeat_is_a_block_with_every_cell_once() -> None:
     cells = make_plan(DEFAULT, seed=3, repeats=4).cells
     assert len(cells) == 16

@@ -1,0 +1,50 @@
+"""What a person does with the manifests, with `kubectl` and the commands of `k8s/README.md`."""
+
+from __future__ import annotations
+
+import json
+import re
+import secrets
+import subprocess
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from clusters.kubernetes import manifests
+from tests.kubernetes.conftest import IMAGE
+
+README = (manifests.MANIFESTS / "README.md").read_text()
+
+
+def kubectl(*arguments: str, timeout_s: float = 400.0) -> str:
+    """Its standard output; fails with its standard error."""
+    command = [str(manifests.kubectl()), *arguments]
+    done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=timeout_s)
+    assert done.returncode == 0, f"{arguments}: {done.stderr}"
+    return done.stdout
+
+
+def own(folder: str, namespace: str, here: Path, patches: Sequence[dict[str, Any]] = ()) -> str:
+    """A kustomization as the README's own: a folder of `k8s/`, with the tests' image and namespace."""
+    home = here / folder.replace("/", "-")
+    home.mkdir(exist_ok=True)
+    image, _, tag = IMAGE.rpartition(":")
+    source = Path("../" * (len(home.resolve().parts) - 1)) / str(manifests.MANIFESTS / folder).lstrip("/")
+    made: dict[str, Any] = {
+        "apiVersion": "kustomize.config.k8s.io/v1beta1",
+        "kind": "Kustomization",
+        "namespace": namespace,
+        "resources": [str(source)],
+        "images": [{"name": "statefall", "newName": image, "newTag": tag}],
+        "patches": list(patches),
+    }
+    (home / "kustomization.yaml").write_text(json.dumps(made))
+    return str(home)
+
+
+def secret(namespace: str) -> None:
+    """The README's own command, its values from here."""
+    literals = re.findall(r"--from-literal=([a-z-]+)=", README)
+    assert len(literals) == 4
+    values = [f"--from-literal={key}={secrets.token_hex(32)}" for key in literals]
+    kubectl("-n", namespace, "create", "secret", "generic", "statefall", *values)

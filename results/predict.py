@@ -7,10 +7,13 @@ With S sessions alive at the fault on n replicas, of which the faults hit k:
 - In-memory, sticky: each session lies on one of the n replicas, so S*k/n are lost. The interval is
   the central 99.9% of Binomial(S, k/n): the law when each session's home is drawn on its own, and
   wider than that of a balancer which deals new sessions out in turn.
-- In-memory, plain: a request that misses finds its session again within `patience` reloads with
-  q = 1 - (1 - 1/n)^(patience + 1), so m requests are survived with q^m; with think times drawn from
-  the exponential law with mean z, the requests in t seconds are Poisson with mean l = t/z, and
-  E[q^m] = exp(-l (1 - q)). The home must survive the fault as well: (1 - k/n) exp(-l (1 - q)).
+- In-memory, plain: a request finds its session within `patience` reloads with some q, so m requests
+  are survived with q^m; with think times drawn from the exponential law with mean z, the requests in
+  t seconds are Poisson with mean l = t/z, and E[q^m] = exp(-l (1 - q)). The home must survive the
+  fault as well: (1 - k/n) exp(-l (1 - q)). Of q, with r replicas left, two bounds are known. When other
+  users' requests come between, a reload meets any replica: q = 1 - (1 - 1/r)^(patience + 1). When
+  nothing comes between, round robin leads each reload to the next one: q = (patience + 1)/r, or 1.
+  The interval reaches from the lower end of the latter to the upper end of the former.
 - A rolling update replaces every process: all in-memory sessions.
 """
 
@@ -49,35 +52,37 @@ def predict(plan: CellPlan, timeline: CellTimeline) -> Forecast:
     kinds = {fault.kind for fault in faults} - HARMLESS
     if plan.state is StateDesign.CLIENT:
         return _zero("each client carries its own state: no replica can lose it")
-    if kinds == {"store-outage"} and plan.state is not StateDesign.HANDOFF:
-        return (
-            _zero("the store's content outlives its outage")
-            if _durable(plan)
-            else _in_memory(plan, sessions, 0)
-        )
+    if kinds == {"store-outage"}:
+        return _store_outage(plan, sessions)
     if "store-outage" in kinds:
         return _none("no closed form for an outage of the store together with other faults in this design")
     match plan.state:
         case StateDesign.EXTERNAL | StateDesign.WRITE_THROUGH:
             return _zero("every acknowledged change is in the store: a pod takes nothing with it")
         case StateDesign.REPLICATED:
-            return _replicated(plan, faults)
+            return _replicated(faults)
         case StateDesign.HANDOFF:
             return _handoff(plan, sessions, faults, timeline)
         case _:
             return _memory(plan, sessions, faults, timeline)
 
 
-def _durable(plan: CellPlan) -> bool:
-    return plan.state in {StateDesign.EXTERNAL, StateDesign.WRITE_THROUGH}
+def _store_outage(plan: CellPlan, sessions: int) -> Forecast:
+    match plan.state:
+        case StateDesign.EXTERNAL | StateDesign.WRITE_THROUGH:
+            return _zero("the store's content outlives its outage")
+        case StateDesign.REPLICATED:
+            return _zero("the replicas hold the sessions among themselves; the store only introduces them")
+        case StateDesign.HANDOFF if plan.balancer is Balancer.PLAIN:
+            return _none("no closed form for handoff without a store behind plain balancing")
+        case _:
+            return _in_memory(plan, sessions, hit=0, left=plan.replicas)
 
 
-def _replicated(plan: CellPlan, faults: Sequence[FaultLife]) -> Forecast:
-    if plan.balancer is Balancer.PLAIN:
-        return _none("no closed form for one backup copy behind plain balancing")
+def _replicated(faults: Sequence[FaultLife]) -> Forecast:
     if any(fault.count > 1 and fault.kind not in HARMLESS | {"roll"} for fault in faults):
         return _none("no closed form for several replicas going at once with one backup copy")
-    return _zero("one replica at a time: its backup holds a copy")
+    return _zero("one replica at a time: its backup holds a copy, and every replica finds the owner")
 
 
 def _handoff(plan: CellPlan, sessions: int, faults: Sequence[FaultLife], timeline: CellTimeline) -> Forecast:
@@ -100,7 +105,10 @@ def _memory(plan: CellPlan, sessions: int, faults: Sequence[FaultLife], timeline
             Prediction(sessions, float(sessions), sessions),
             f"a rolling update replaces every process: all {sessions} sessions in memory",
         )
-    return _in_memory(plan, sessions, _replicas_hit(faults, timeline))
+    gone = sum(fault.count for fault in faults if fault.kind == "scale-in")
+    come = sum(fault.count for fault in faults if fault.kind == "scale-out")
+    left = max(plan.replicas - gone + come, 1)
+    return _in_memory(plan, sessions, hit=_replicas_hit(faults, timeline), left=left)
 
 
 def _replicas_hit(faults: Sequence[FaultLife], timeline: CellTimeline) -> int:
@@ -122,7 +130,7 @@ def _replicas_hit(faults: Sequence[FaultLife], timeline: CellTimeline) -> int:
     return len(hit)
 
 
-def _in_memory(plan: CellPlan, sessions: int, hit: int) -> Forecast:
+def _in_memory(plan: CellPlan, sessions: int, *, hit: int, left: int) -> Forecast:
     n, k = plan.replicas, min(hit, plan.replicas)
     if plan.balancer is Balancer.CLIENT_IP:
         expected = sessions * k / n
@@ -137,16 +145,19 @@ def _in_memory(plan: CellPlan, sessions: int, hit: int) -> Forecast:
             f"Binomial({sessions}, {k}/{n}), each session's home drawn on its own"
         )
         return _binomial(sessions, k / n, words)
-    found = 1.0 - (1.0 - 1.0 / n) ** (plan.patience + 1)
     requests = plan.after_fault_s / plan.think_time_s
-    survives = (1.0 - k / n) * math.exp(-requests * (1.0 - found))
+    anywhere = 1.0 - (1.0 - 1.0 / left) ** (plan.patience + 1)
+    in_turn = min(1.0, (plan.patience + 1) / left)
+    least, most = ((1.0 - k / n) * math.exp(-requests * (1.0 - found)) for found in (anywhere, in_turn))
     words = (
-        f"without stickiness a request finds its session on 1 of {n} replicas, within {plan.patience} "
-        f"reload(s) with q = {found:.2f}; over about {requests:.0f} more requests a session survives with "
-        f"(1 - {k}/{n}) exp(-{requests:.0f} (1 - q)) = {survives:.2g}; interval: central 99.9% of the "
-        "binomial law"
+        f"without stickiness a request finds its session on 1 of {left} replicas, within {plan.patience} "
+        f"reload(s) with q from {anywhere:.2f} (each meets any replica) to {in_turn:.2f} (each meets the "
+        f"next); over about {requests:.0f} more requests a session survives with "
+        f"(1 - {k}/{n}) exp(-{requests:.0f} (1 - q)), {least:.2g} to {most:.2g}; interval: central 99.9% of "
+        "the binomial law at either end"
     )
-    return _binomial(sessions, 1.0 - survives, words)
+    low, high = binomial_interval(sessions, 1.0 - most)[0], binomial_interval(sessions, 1.0 - least)[1]
+    return Forecast(Prediction(low, round(sessions * (1.0 - (least + most) / 2), 1), high), words)
 
 
 def _zero(basis: str) -> Forecast:

@@ -100,14 +100,16 @@ def test_a_successor_holds_no_session_that_was_alive_at_the_mark() -> None:
         (D.HANDOFF, B.STICKY, "scale-in", NOTHING),
         (D.HANDOFF, B.STICKY, "roll", NOTHING),
         (D.HANDOFF, B.PLAIN, "delete", UNKNOWN),
-        (D.HANDOFF, B.STICKY, "store-outage", UNKNOWN),
+        (D.HANDOFF, B.STICKY, "store-outage", NOTHING),
+        (D.HANDOFF, B.PLAIN, "store-outage", UNKNOWN),
         (D.WRITE_THROUGH, B.PLAIN, "kill", NOTHING),
         (D.EXTERNAL, B.STICKY, "roll", NOTHING),
         (D.EXTERNAL, B.PLAIN, "store-outage", NOTHING),
         (D.REPLICATED, B.STICKY, "kill", NOTHING),
         (D.REPLICATED, B.STICKY, "roll", NOTHING),
         (D.REPLICATED, B.STICKY, "store-outage", NOTHING),
-        (D.REPLICATED, B.PLAIN, "kill", UNKNOWN),
+        (D.REPLICATED, B.PLAIN, "store-outage", NOTHING),
+        (D.REPLICATED, B.PLAIN, "kill", NOTHING),
     ],
 )
 def test_what_a_design_should_cost(
@@ -150,6 +152,17 @@ def test_plain_memory_loses_more_the_longer_it_goes_on_and_less_with_patience() 
     assert expected(after_fault_s=1.0) < expected(after_fault_s=5.0) < expected(after_fault_s=30.0)
     assert expected(after_fault_s=30.0) == pytest.approx(90.0, abs=0.1)
     assert expected(after_fault_s=2.0, patience=4) < expected(after_fault_s=2.0, patience=0)
+
+
+def test_plain_memory_on_two_replicas_may_find_its_session_by_reloading_in_turn() -> None:
+    """Round robin over two leads a reload to the other one, unless another user's request comes between."""
+    scaled_in = predicted(three_pods().fault("scale-in", "a"), D.MEMORY, B.PLAIN, after_fault_s=20.0)
+    deleted = predicted(three_pods().fault("delete", "a"), D.MEMORY, B.PLAIN, after_fault_s=20.0)
+    assert scaled_in.low is not None
+    assert deleted.low is not None
+    assert scaled_in.low < 30  # all whose home stays may live
+    assert scaled_in.high == 90
+    assert deleted.low > 85
 
 
 def test_the_basis_is_said_in_words() -> None:

@@ -9,7 +9,8 @@ import click
 import pytest
 
 from chaos.faults import FaultKind
-from results.model import GateName
+from results.model import GateName, Summary
+from results.table import plain_table
 from statefall.cli import cli
 from statefall.experiment import Deploy, Fault, Load, Matrix, Phases
 
@@ -44,6 +45,14 @@ def test_every_link_to_a_file_of_the_project_leads_somewhere(page: Path) -> None
     for target in re.findall(r"\]\(([^)#]+)[^)]*\)", page.read_text()):
         if "://" not in target:
             assert (page.parent / target).exists(), target
+
+
+@pytest.mark.parametrize(
+    ("page", "run"), [("README.md", "default"), ("results/published/designs/README.md", "designs")]
+)
+def test_the_table_that_is_shown_is_that_of_the_published_record(page: str, run: str) -> None:
+    summary = (ROOT / "results" / "published" / run / "summary.json").read_bytes()
+    assert plain_table(Summary.from_json(summary)) in (ROOT / page).read_text()
 
 
 def test_every_statefall_command_in_the_readme_is_one() -> None:

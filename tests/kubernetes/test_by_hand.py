@@ -48,7 +48,7 @@ def test_every_overlay_works_by_hand_and_its_removal_leaves_nothing(by_hand: Api
     for overlay in (*others[1:], last):
         kubectl("apply", "-k", own(overlay, NAME, tmp_path))
         settle(by_hand)
-    kubectl("delete", "-k", own(last, NAME, tmp_path), "--wait=true", "--timeout=120s")
+    kubectl("delete", "-k", own(last, NAME, tmp_path), "--ignore-not-found", "--wait=true", "--timeout=120s")
     assert by_hand.get(NAMESPACE, NAME) is None
     everywhere = kubectl(
         *("get", "clusterroles,clusterrolebindings,ingressclasses,persistentvolumes", "-o", "name"),

@@ -80,5 +80,5 @@ def test_a_conductor_in_a_pod_runs_the_experiment_and_its_results_can_be_fetched
     lost = {cell.service: cell.sessions.lost for cell in summary.cells}
     assert lost[Service.STATELESS] == 0
     assert lost[Service.STATEFUL] > 0
-    kubectl("delete", "-k", folder, "--wait=true", "--timeout=120s")
+    kubectl("delete", "-k", folder, "--ignore-not-found", "--wait=true", "--timeout=120s")
     assert empty.get(NAMESPACE, NAME) is None

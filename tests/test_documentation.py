@@ -48,7 +48,12 @@ def test_every_link_to_a_file_of_the_project_leads_somewhere(page: Path) -> None
 
 
 @pytest.mark.parametrize(
-    ("page", "run"), [("README.md", "default"), ("results/published/designs/README.md", "designs")]
+    ("page", "run"),
+    [
+        ("README.md", "default"),
+        ("results/published/designs/README.md", "designs"),
+        ("results/published/recomputation/README.md", "recomputation"),
+    ],
 )
 def test_the_table_that_is_shown_is_that_of_the_published_record(page: str, run: str) -> None:
     summary = (ROOT / "results" / "published" / run / "summary.json").read_bytes()

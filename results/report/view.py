@@ -134,7 +134,7 @@ def cell_view(cell: Cell, timeline: CellTimeline) -> CellView:
     return CellView(
         cell=cell,
         anchor=f"cell-{cell.name}",
-        title=f"{words.arm(cell)}, {words.kinds(cell)}"
+        title=f"{words.arm(cell)}, {words.kinds(cell) if cell.faults else 'no fault'}"
         + (f", repeat {cell.repeat}" if cell.repeat > 1 else ""),
         story=story(cell),
         mark=MARKS[cell.verdict],

@@ -95,7 +95,7 @@ def losses(summary: Summary) -> Text:
 
 
 def costs(summary: Summary) -> Text:
-    """What a request cost, in the baseline."""
+    """What a request cost while nothing had been done to the service yet."""
     return _text(summary, COST_COLUMNS, _cost_row)
 
 

@@ -25,7 +25,8 @@ PositiveSeconds = Annotated[float, Field(gt=0, le=86_400)]
 Seconds = Annotated[float, Field(ge=0, le=86_400)]
 
 
-VariantName = Annotated[str, Field(pattern=r"^[a-z0-9]([a-z0-9-]{0,18}[a-z0-9])?$")]
+# Short enough that the longest name of a cell is still a label of Kubernetes.
+VariantName = Annotated[str, Field(pattern=r"^[a-z0-9]([a-z0-9-]{0,11}[a-z0-9])?$")]
 
 
 class Section(BaseModel):
@@ -47,7 +48,7 @@ class Matrix(Section):
     fault: tuple[FaultKind, ...] = ()
     """A fault kind for each cell, in place of `faults`; each takes its other values from `fault_defaults`."""
     variant: tuple[str, ...] = ()
-    """Names from `variants`: the same cells once with the settings of each."""
+    """Only these of `variants`; all of them when empty."""
 
     @field_validator("service", "state", "balancer", "fault", "variant")
     @classmethod
@@ -182,7 +183,7 @@ class Experiment(Section):
     fault_defaults: dict[FaultKind, Fault] = Field(default_factory=dict)
     """For `matrix.fault`: the values of a kind's fault, where they are not the usual ones."""
     variants: dict[VariantName, Settings] = Field(default_factory=dict)
-    """For `matrix.variant`: what each sets, over `deploy.settings`."""
+    """The same cells once with the settings of each, over `deploy.settings`."""
     gates: tuple[Gate, ...] = ()
 
     @model_validator(mode="after")
@@ -193,10 +194,12 @@ class Experiment(Section):
             raise ValueError(
                 "matrix: no combination of service and state makes sense (client is the stateless twin's)"
             )
-        unknown = [name for name in self.matrix.variant if name not in self.variants]
-        if unknown:
-            known = ", ".join(self.variants) or "none"
-            raise ValueError(f"matrix.variant: {unknown[0]!r} is not among the variants ({known})")
+        asked = [("matrix.variant", name) for name in self.matrix.variant]
+        asked += [("gates: when.variant", gate.when.variant) for gate in self.gates if gate.when.variant]
+        for where, name in asked:
+            if name not in self.variants:
+                known = ", ".join(self.variants) or "none"
+                raise ValueError(f"{where}: {name!r} is not among the variants ({known})")
         end_s = self.phases.fault_s + self.phases.recovery_s
         for fault in (*self.faults, *self.fault_defaults.values()):
             if fault.at_s >= end_s:
@@ -223,6 +226,10 @@ class Experiment(Section):
             if not self.matrix.service or twin in self.matrix.service:
                 found.append((twin, state))
         return tuple(dict.fromkeys(found))
+
+    def variant_names(self) -> tuple[str, ...]:
+        """The variants that run, in the file's order; the empty name alone where there are none."""
+        return self.matrix.variant or tuple(self.variants) or ("",)
 
     def fault_sets(self) -> tuple[tuple[Fault, ...], ...]:
         """The faults of a cell, one set for each value of `matrix.fault`, else the one set `faults`."""

@@ -83,7 +83,7 @@ def make_plan(experiment: Experiment, *, seed: int, repeats: int) -> Plan:
             for service, state in experiment.arms()
             for balancer in experiment.matrix.balancer
             for faults in experiment.fault_sets()
-            for variant in experiment.matrix.variant or ("",)
+            for variant in experiment.variant_names()
         ]
         random.Random(derive(seed, f"order/{repeat}")).shuffle(block)
         for arm in block:

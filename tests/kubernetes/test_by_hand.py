@@ -7,7 +7,6 @@ from pathlib import Path
 
 import pytest
 
-from clusters.kubernetes.access import configuration
 from clusters.kubernetes.api import OURS, Api
 from clusters.kubernetes.kinds import NAMESPACE, POD
 from clusters.kubernetes.pods import PORT, pod_of
@@ -15,7 +14,7 @@ from clusters.kubernetes.tunnel import fetch
 from tests.k8s.conftest import OVERLAYS
 from tests.kubernetes.conftest import place
 from tests.kubernetes.hand import kubectl, own, secret
-from tests.kubernetes.timeline import removed
+from tests.kubernetes.timeline import vacant
 
 pytestmark = [pytest.mark.kubernetes, pytest.mark.timeout(600)]
 
@@ -24,11 +23,8 @@ NAME = "statefall-by-hand"
 
 @pytest.fixture
 def by_hand() -> Iterator[Api]:
-    api = Api(configuration(place(NAME)), NAME)
-    removed(api)
-    yield api
-    removed(api)
-    api.close()
+    with vacant(place(NAME)) as api:
+        yield api
 
 
 def settle(api: Api) -> None:

@@ -10,7 +10,6 @@ from pathlib import Path
 
 import pytest
 
-from clusters.kubernetes.access import configuration
 from clusters.kubernetes.api import Api
 from clusters.kubernetes.kinds import NAMESPACE
 from foundation.terms import Service
@@ -18,7 +17,7 @@ from results.model import Outcome, Summary
 from tests.kubernetes.conftest import IMAGE, place
 from tests.kubernetes.hand import kubectl, own, secret
 from tests.kubernetes.test_experiment import PHASES
-from tests.kubernetes.timeline import removed
+from tests.kubernetes.timeline import vacant
 from tests.main_job.conductor import overrides, run_folder
 
 pytestmark = [pytest.mark.kubernetes, pytest.mark.timeout(600)]
@@ -29,11 +28,8 @@ DEADLINE_S = 400.0
 
 @pytest.fixture
 def empty() -> Iterator[Api]:
-    api = Api(configuration(place(NAME)), NAME)
-    removed(api)
-    yield api
-    removed(api)
-    api.close()
+    with vacant(place(NAME)) as api:
+        yield api
 
 
 def shorter() -> dict[str, object]:

@@ -7,12 +7,11 @@ from pathlib import Path
 
 import pytest
 
-from clusters.kubernetes.access import configuration
 from clusters.kubernetes.api import Api
 from clusters.kubernetes.kinds import NAMESPACE
 from results.model import Outcome, Summary
 from tests.kubernetes.conftest import place
-from tests.kubernetes.timeline import removed
+from tests.kubernetes.timeline import vacant
 from tests.main_job.conductor import call, overrides, run_folder
 from tests.main_job.test_default_experiment import HALF, victims_own_count
 
@@ -27,11 +26,8 @@ PHASES = overrides(("phases.recovery_s=6", f"gates.6.value={HALF}"))
 def empty(monkeypatch: pytest.MonkeyPatch) -> Iterator[Api]:
     """A namespace's name under which nothing stands."""
     monkeypatch.setenv("STATEFALL_NAMESPACE", NAMESPACE_NAME)
-    api = Api(configuration(place(NAMESPACE_NAME)), NAMESPACE_NAME)
-    removed(api)
-    yield api
-    removed(api)
-    api.close()
+    with vacant(place(NAMESPACE_NAME)) as api:
+        yield api
 
 
 def test_the_default_experiment_loses_what_it_loses_locally(empty: Api, tmp_path: Path) -> None:

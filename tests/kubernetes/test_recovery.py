@@ -12,14 +12,13 @@ from pathlib import Path
 import pytest
 
 from clusters.kubernetes import KubernetesCluster, recover
-from clusters.kubernetes.access import configuration
 from clusters.kubernetes.api import OURS, Api
 from clusters.kubernetes.kinds import DEPLOYMENT, JOB, LEASE, NAMESPACE, NODE, POD, SERVICE, name_of
 from clusters.kubernetes.manifests import COMPONENT
 from clusters.kubernetes.tunnel import run_in
 from foundation.errors import InputError
 from tests.kubernetes.conftest import deployment, place
-from tests.kubernetes.timeline import removed
+from tests.kubernetes.timeline import vacant
 
 pytestmark = [pytest.mark.kubernetes, pytest.mark.timeout(600)]
 
@@ -43,11 +42,8 @@ sys.stdin.read()
 
 @pytest.fixture
 def spoiled() -> Iterator[Api]:
-    api = Api(configuration(place("statefall-killed")), "statefall-killed")
-    removed(api)
-    yield api
-    removed(api)
-    api.close()
+    with vacant(place("statefall-killed")) as api:
+        yield api
 
 
 def killed_in_the_middle(api: Api) -> str:

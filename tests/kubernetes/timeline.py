@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 
+from clusters.kubernetes.access import Place, configuration
 from clusters.kubernetes.api import Api
 from clusters.kubernetes.kinds import NAMESPACE
 from clusters.protocol import Cluster, Pod, PodTransition, Transition
@@ -92,3 +94,15 @@ def removed(api: Api) -> None:
     while api.get(NAMESPACE, api.namespace) is not None:
         assert time.monotonic() < deadline, f"namespace {api.namespace} would not go"
         time.sleep(0.2)
+
+
+@contextmanager
+def vacant(place: Place) -> Iterator[Api]:
+    """The API server as seen from a namespace that does not stand, and does not afterwards."""
+    api = Api(configuration(place), place.namespace)
+    try:
+        removed(api)
+        yield api
+        removed(api)
+    finally:
+        api.close()

@@ -58,6 +58,11 @@ def test_variants_of_a_cell_have_the_same_shoppers_and_differ_in_nothing_but_the
         assert len({cell.shoppers for cell in group}) == 1
 
 
+def test_the_matrix_may_take_some_of_the_variants() -> None:
+    some = read(find("recomputation"), overrides=["matrix.variant=[kept]"])
+    assert {cell.variant for cell in make_plan(some, seed=3, repeats=1).cells} == {"kept"}
+
+
 def test_every_repeat_is_a_block_with_every_cell_once() -> None:
     cells = make_plan(DEFAULT, seed=3, repeats=4).cells
     assert len(cells) == 16

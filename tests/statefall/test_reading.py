@@ -94,6 +94,10 @@ def test_a_bad_value_deep_in_a_list_is_named_with_its_line(tmp_path: Path) -> No
         ("load={conversation_share: 0.8, orders_share: 0.3}", "together are more than 1"),
         ("load={recommendations_share: 0.8, validations_share: 0.3}", "together are more than 1"),
         ("matrix.variant=[warm]", "matrix.variant: 'warm' is not among the variants (none)"),
+        (
+            "gates=[{gate: lost_at_most, value: 0, when: {variant: warm}}]",
+            "when.variant: 'warm' is not",
+        ),
         ("variants={Warm: {}}", "variants.Warm"),
         ("variants={warm: {HOME: x}}", "must begin with STATEFALL_"),
         ("load.shopper=3", "unknown key 'load.shopper' (did you mean 'shoppers'?)"),

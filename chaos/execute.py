@@ -90,7 +90,7 @@ class Faults:
     def close(self) -> None:
         """The cell is over: an effect that was never seen is a failed fault, an open outage is ended."""
         for watch in self._watches:
-            if watch.fault.kind is FaultKind.STORE_OUTAGE and not watch.store_back:
+            if watch.fault.kind.hits_store and not watch.store_back:
                 self.cluster.start_store()
                 watch.store_back = True
             if watch.effect is None:
@@ -133,6 +133,8 @@ class Faults:
                 self.cluster.roll()
             case FaultKind.STORE_OUTAGE:
                 self.cluster.stop_store()
+            case FaultKind.STORE_HANG:
+                self.cluster.pause_store(fault.duration_s)
         return targets
 
     # -- what came of it --------------------------------------------------------------------------
@@ -150,7 +152,7 @@ class Faults:
             self._fail(watch.fault, f"no effect was observed within {EFFECT_DEADLINE_S:g} s")
 
     def _look_for_recovery(self, watch: Watch, now: Instant) -> None:
-        if watch.fault.kind is FaultKind.STORE_OUTAGE and not watch.store_back:
+        if watch.fault.kind.hits_store and not watch.store_back:
             return
         pods = self.cluster.pods()
         gone = {pod.uid for pod in watch.targets if watch.fault.kind is not FaultKind.KILL}
@@ -161,7 +163,7 @@ class Faults:
             self.journal.recovered(watch.fault, ready, now)
 
     def _end_outage(self, watch: Watch, now: Instant) -> None:
-        if watch.fault.kind is not FaultKind.STORE_OUTAGE or watch.store_back:
+        if not watch.fault.kind.hits_store or watch.store_back:
             return
         if now.monotonic_s - watch.acted.monotonic_s >= watch.fault.duration_s:
             self.cluster.start_store()
@@ -194,8 +196,9 @@ def _note(watch: Watch, transition: PodTransition) -> None:
 def _effect(watch: Watch, pods: Sequence[Pod]) -> tuple[str, Instant] | None:
     """The effect in words and when it was complete, or None while it is not."""
     fault, seen = watch.fault, watch.seen
-    if fault.kind is FaultKind.STORE_OUTAGE:
-        return f"the session store refuses connections, for {fault.duration_s:g} s", watch.acted
+    if fault.kind.hits_store:
+        does = "refuses connections" if fault.kind is FaultKind.STORE_OUTAGE else "answers nothing"
+        return f"the session store {does}, for {fault.duration_s:g} s", watch.acted
     if fault.kind is FaultKind.ROLL:
         old = [pod for pod in pods if pod.revision == watch.revision]
         if old or not seen:

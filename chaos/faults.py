@@ -23,6 +23,13 @@ class FaultKind(StrEnum):
     """A rolling update to a new revision: one surge, none unavailable."""
     STORE_OUTAGE = "store-outage"
     """The session store refuses connections for a while; its content survives."""
+    STORE_HANG = "store-hang"
+    """The session store takes connections and commands and answers none for a while, then all of them."""
+
+    @property
+    def hits_store(self) -> bool:
+        """Whether it is done to the session store, for as long as its duration, and to no pod."""
+        return self in {FaultKind.STORE_OUTAGE, FaultKind.STORE_HANG}
 
     @property
     def takes_victims(self) -> bool:

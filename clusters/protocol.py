@@ -160,6 +160,9 @@ class Cluster(Protocol):
     def stop_store(self) -> None:
         """Make the session store unreachable; its content survives."""
 
+    def pause_store(self, duration_s: float) -> None:
+        """Have the session store take commands and answer none for so long; it goes on by itself."""
+
     def start_store(self) -> None:
         """Bring the session store back and wait until it answers."""
 

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Iterable
+from dataclasses import dataclass, field
 from enum import StrEnum
+from typing import Self
 
 
 class Verdict(StrEnum):
@@ -90,6 +92,25 @@ class RequestCounts:
 
 
 @dataclass(frozen=True, slots=True)
+class Answers:
+    """How the requests of a phase were answered, beyond whether they were."""
+
+    degraded: int = 0
+    """Answers below 500 that said themselves to be made without the session store."""
+    slowest_s: float = 0.0
+    """The longest that a shopper waited for an answer, a refusal, or the end of the connection."""
+
+    @classmethod
+    def joined(cls, parts: Iterable[Self]) -> Self:
+        """Those of several processes or phases together."""
+        given = list(parts)
+        return cls(
+            degraded=sum(part.degraded for part in given),
+            slowest_s=max((part.slowest_s for part in given), default=0.0),
+        )
+
+
+@dataclass(frozen=True, slots=True)
 class SessionRecord:
     """One session of one shopper, from login to the end of the cell."""
 
@@ -125,3 +146,4 @@ class LoadResult:
     """What went wrong with the load itself (a worker that was lost): never the service's fault."""
     realtime: RealtimeCounts = RealtimeCounts()
     """WebSockets are no requests: they are in none of the books above."""
+    answers_by_phase: dict[str, Answers] = field(default_factory=dict)

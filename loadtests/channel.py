@@ -27,7 +27,7 @@ import httpx
 from foundation.clock import Instant
 from foundation.errors import StatefallError
 from foundation.events import Event
-from foundation.verdicts import LoadResult, RealtimeCounts, RequestCounts, SessionRecord, Verdict
+from foundation.verdicts import Answers, LoadResult, RealtimeCounts, RequestCounts, SessionRecord, Verdict
 
 READY, START, PHASE, MARK, EVENTS, AUDIT, FINISH = (
     f"statefall/{name}" for name in ("ready", "start", "phase", "mark", "events", "audit", "finish")
@@ -147,6 +147,7 @@ def load_result(document: dict[str, Any], offset_s: float = 0.0) -> LoadResult:
         histograms=document["histograms"],
         generator_faults=tuple(document["generator_faults"]),
         realtime=RealtimeCounts(**document.get("realtime", {})),
+        answers_by_phase={p: Answers(**a) for p, a in document.get("answers_by_phase", {}).items()},
     )
 
 

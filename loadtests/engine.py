@@ -155,6 +155,7 @@ class Engine:
             histograms=premises.recorder.histograms(),
             generator_faults=tuple(self._faults),
             realtime=premises.realtime.counts(),
+            answers_by_phase=premises.recorder.answers(),
         )
 
     def _assigned(self) -> Premises:

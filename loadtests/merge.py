@@ -9,7 +9,7 @@ from typing import Any, Final
 
 from foundation.clock import Instant
 from foundation.events import Event, Kind, event
-from foundation.verdicts import LoadResult, RealtimeCounts, RequestCounts
+from foundation.verdicts import Answers, LoadResult, RealtimeCounts, RequestCounts
 from loadtests.recorder import HdrHistogram, merged
 
 Tick = dict[str, Any]
@@ -57,11 +57,14 @@ def merge_results(results: Sequence[LoadResult], faults: Sequence[str]) -> LoadR
     by_phase: defaultdict[str, list[RequestCounts]] = defaultdict(list)
     histograms: defaultdict[str, list[str]] = defaultdict(list)
     told: defaultdict[str, Counter[str]] = defaultdict(Counter)
+    answers: defaultdict[str, list[Answers]] = defaultdict(list)
     for result in results:
         for phase, counts in result.requests_by_phase.items():
             by_phase[phase].append(counts)
         for phase, histogram in result.histograms.items():
             histograms[phase].append(histogram)
+        for phase, answer in result.answers_by_phase.items():
+            answers[phase].append(answer)
         for replica, causes in result.told_lost.items():
             told[replica].update(causes)
     return LoadResult(
@@ -72,6 +75,7 @@ def merge_results(results: Sequence[LoadResult], faults: Sequence[str]) -> LoadR
         told_lost={replica: dict(causes) for replica, causes in told.items()},
         histograms={phase: merged(texts) for phase, texts in histograms.items()},
         realtime=sum_realtime(result.realtime for result in results),
+        answers_by_phase={phase: Answers.joined(given) for phase, given in answers.items()},
         generator_faults=(*(fault for result in results for fault in result.generator_faults), *faults),
     )
 

@@ -12,7 +12,7 @@ from typing import Any, Final
 
 from hdrh.histogram import HdrHistogram as _HdrHistogram
 
-from foundation.verdicts import RequestCounts
+from foundation.verdicts import Answers, RequestCounts
 
 LOWEST_US: Final = 1
 HIGHEST_US: Final = 60_000_000
@@ -56,6 +56,12 @@ class _Counts:
         return RequestCounts(self.scheduled, self.completed, self.failed, self.dropped, self.in_flight)
 
 
+@dataclass(slots=True)
+class _Waits:
+    degraded: int = 0
+    slowest_s: float = 0.0
+
+
 @dataclass(frozen=True, slots=True)
 class Interval:
     """What happened between two ticks."""
@@ -80,6 +86,7 @@ class Recorder:
     """Requests that went over the wire; each has an operation id of its own."""
     _phases: defaultdict[str, _Counts] = field(default_factory=lambda: defaultdict(_Counts))
     _histograms: defaultdict[str, Any] = field(default_factory=lambda: defaultdict(new_histogram))
+    _waits: defaultdict[str, _Waits] = field(default_factory=lambda: defaultdict(_Waits))
     _since_tick: _Counts = field(default_factory=_Counts)
     _tick_histogram: Any = field(default_factory=new_histogram)
     _logins: int = 0
@@ -91,17 +98,19 @@ class Recorder:
             counts.in_flight += 1
         return self.phase
 
-    def completed(self, phase: str, service_time_s: float) -> None:
+    def completed(self, phase: str, service_time_s: float, *, degraded: bool = False) -> None:
         """An answer below 500 came."""
         self._leave(phase).completed += 1
+        self._waited(phase, service_time_s).degraded += degraded
         self._since_tick.completed += 1
         microseconds = min(max(round(service_time_s * 1e6), LOWEST_US), HIGHEST_US)
         self._histograms[phase].record_value(microseconds)
         self._tick_histogram.record_value(microseconds)
 
-    def failed(self, phase: str) -> None:
-        """5xx, no connection, no answer in time, or a broken connection."""
+    def failed(self, phase: str, waited_s: float) -> None:
+        """5xx, no connection, no answer in time, or a broken connection; known after so long."""
         self._leave(phase).failed += 1
+        self._waited(phase, waited_s)
         self._since_tick.failed += 1
 
     def dropped(self, phase: str) -> None:
@@ -139,6 +148,17 @@ class Recorder:
     def histograms(self) -> dict[str, str]:
         """Service times of completed requests by phase, encoded."""
         return {phase: encoded(histogram) for phase, histogram in self._histograms.items()}
+
+    def answers(self) -> dict[str, Answers]:
+        """How the requests of each phase were answered."""
+        return {
+            phase: Answers(waits.degraded, round(waits.slowest_s, 6)) for phase, waits in self._waits.items()
+        }
+
+    def _waited(self, phase: str, waited_s: float) -> _Waits:
+        waits = self._waits[phase]
+        waits.slowest_s = max(waits.slowest_s, waited_s)
+        return waits
 
     def _leave(self, phase: str) -> _Counts:
         counts = self._phases[phase]

@@ -32,7 +32,7 @@ from loadtests.ledger.realtime import RealtimeBook
 from loadtests.ledger.session import Finding, SessionLedger, Standing
 from loadtests.live import Live, LiveFinding, has_websockets
 from loadtests.recorder import Recorder
-from services.contract import OPERATION_HEADER
+from services.contract import OPERATION_HEADER, SessionStatus
 
 AUDIT_TRIES: Final = 3
 AUDIT_RETRY_S: Final = 0.3
@@ -237,15 +237,15 @@ class Visit:
             elif response is None:
                 recorder.dropped(phase)
         if isinstance(response, NoAnswer):
-            recorder.failed(phase)
+            recorder.failed(phase, took_s)
             self._premises.sampled(Sample(request, began_wall_s, took_s, 0, response.reason))
             return Silence(response.sent, response.reason), None
         document = read_json(response.body)
         answer = read_answer(response.status, response.headers, document)
         if answer.status >= 500:
-            recorder.failed(phase)
+            recorder.failed(phase, took_s)
         else:
-            recorder.completed(phase, took_s)
+            recorder.completed(phase, took_s, degraded=answer.session is SessionStatus.DEGRADED)
         failure = f"{answer.status} {answer.error or ''}".strip() if answer.status >= 400 else None
         self._premises.sampled(Sample(request, began_wall_s, took_s, len(response.body), failure))
         return answer, document

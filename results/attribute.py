@@ -26,7 +26,8 @@ IN_MEMORY: Final = frozenset(
 """Designs in which a replica holds the session, alone or as its first copy."""
 IN_STORE: Final = frozenset({StateDesign.HANDOFF, StateDesign.WRITE_THROUGH, StateDesign.EXTERNAL})
 
-STORE_OUTAGE: Final = "store-outage"
+STORE_FAULTS: Final = frozenset({"store-outage", "store-hang"})
+"""Done to the session store, and to no pod."""
 CAUSE_OF_FAULT: Final[Mapping[str, Cause]] = {
     "kill": Cause.POD_KILLED,
     "delete": Cause.POD_DELETED,
@@ -126,6 +127,6 @@ def _came_back_as_another(loss: Loss) -> bool:
 
 def _store_was_out(loss: Loss, timeline: CellTimeline) -> bool:
     return any(
-        fault.kind == STORE_OUTAGE and fault.act_s is not None and fault.act_s <= loss.at_s
+        fault.kind in STORE_FAULTS and fault.act_s is not None and fault.act_s <= loss.at_s
         for fault in timeline.faults
     )

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from foundation.verdicts import Answers
 from results.books import VICTIM_HELD
 from results.model import Book, Cause, Gate, GateName, PhaseSessions, Prediction, SessionCounts, UsersBefore
 from results.plan import GateRule
@@ -24,6 +25,8 @@ class Findings:
     """Sessions of the whole cell without a decision."""
     predicted: Prediction
     books: tuple[Book, ...]
+    answers: Answers
+    """From the fault on."""
 
 
 def judge_gate(rule: GateRule, found: Findings) -> Gate:
@@ -46,6 +49,14 @@ def judge_gate(rule: GateRule, found: Findings) -> Gate:
         case GateName.NO_WRONG_STATE:
             wrong = sum(p.rolled_back + p.duplicated + p.foreign for p in found.by_phase.values())
             return _gate(rule, wrong == 0, wrong, "sessions rolled back, duplicated or foreign")
+        case GateName.DEGRADED_AT_LEAST:
+            degraded = found.answers.degraded
+            return _gate(rule, degraded >= (rule.limit or 0.0), degraded, "degraded answers since the fault")
+        case GateName.ANSWERED_WITHIN_S:
+            slowest = found.answers.slowest_s
+            return _gate(
+                rule, slowest <= (rule.limit or 0.0), slowest, "the longest wait since the fault, in s"
+            )
         case GateName.BOOKS_BALANCE:
             off = [book.name for book in found.books if not book.holds]
             note = f"books that do not hold: {', '.join(off)}" if off else "books that do not hold"

@@ -26,6 +26,7 @@ from results.model import (
     SessionCounts,
     Summary,
     UsersBefore,
+    since_fault,
 )
 from results.plan import CellPlan, RunPlan
 from results.predict import predict
@@ -89,7 +90,8 @@ def judge_cell(plan: CellPlan, timeline: CellTimeline, load: LoadResult | None) 
     kept_books = books(plan, timeline, load) if load else ()
     undecided = sum(r.verdict is Verdict.INDETERMINATE for r in load.sessions) if load else 0
     users = _users_before(timeline)
-    found = Findings(sessions, by_phase, users, undecided, forecast.lost, kept_books)
+    answers = dict(load.answers_by_phase) if load else {}
+    found = Findings(sessions, by_phase, users, undecided, forecast.lost, kept_books, since_fault(answers))
     gates = tuple(judge_gate(rule, found) for rule in plan.gates) if load else ()
     faults = outcomes(timeline)
     reasons = (
@@ -125,6 +127,7 @@ def judge_cell(plan: CellPlan, timeline: CellTimeline, load: LoadResult | None) 
         realtime=load.realtime if load else RealtimeCounts(),
         variant=plan.variant,
         costs=costs(timeline),
+        answers_by_phase=answers,
     )
 
 

@@ -6,12 +6,13 @@ sessions alive at the (first) fault are the ones that `sessions` and `lost_by_ca
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Final
 
 from foundation.terms import Balancer, Service, StateDesign
-from foundation.verdicts import RealtimeCounts, RequestCounts
+from foundation.verdicts import Answers, RealtimeCounts, RequestCounts
 from results import codec
 
 SCHEMA: Final = "statefall/summary/v1"
@@ -67,6 +68,10 @@ class GateName(StrEnum):
     """Every lost session of the cell has a cause."""
     NO_WRONG_STATE = "no_wrong_state"
     """No session of the cell was rolled back, duplicated or answered to another user."""
+    DEGRADED_AT_LEAST = "degraded_at_least"
+    """At least `limit` answers from the fault on said to be degraded: the store's absence was told."""
+    ANSWERED_WITHIN_S = "answered_within_s"
+    """No request from the fault on waited longer than `limit` seconds for its answer or its refusal."""
     BOOKS_BALANCE = "books_balance"
     """All books of the cell hold."""
 
@@ -216,6 +221,12 @@ class Cell:
     variant: str = ""
     """Which of the experiment's variants of the settings; empty where it has none."""
     costs: Costs = field(default_factory=Costs)
+    answers_by_phase: dict[str, Answers] = field(default_factory=dict)
+
+    @property
+    def answers_since_fault(self) -> Answers:
+        """How the requests of the fault phase and of those after it were answered."""
+        return since_fault(self.answers_by_phase)
 
     @property
     def before_fault(self) -> tuple[PhaseSessions, ...]:
@@ -269,3 +280,8 @@ class Summary:
 PHASES: Final = ("warmup", "baseline", "fault", "recovery", "audit")
 """In their order."""
 BEFORE_FAULT: Final = ("warmup", "baseline")
+
+
+def since_fault(by_phase: Mapping[str, Answers]) -> Answers:
+    """The answers of all phases that do not precede the fault."""
+    return Answers.joined(answers for phase, answers in by_phase.items() if phase not in BEFORE_FAULT)

@@ -25,6 +25,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from foundation.terms import Balancer, StateDesign
+from results.attribute import STORE_FAULTS
 from results.model import Prediction
 from results.plan import CellPlan
 from results.timeline import CellTimeline, FaultLife
@@ -52,9 +53,9 @@ def predict(plan: CellPlan, timeline: CellTimeline) -> Forecast:
     kinds = {fault.kind for fault in faults} - HARMLESS
     if plan.state is StateDesign.CLIENT:
         return _zero("each client carries its own state: no replica can lose it")
-    if kinds == {"store-outage"}:
+    if kinds and kinds <= STORE_FAULTS:
         return _store_outage(plan, sessions)
-    if "store-outage" in kinds:
+    if kinds & STORE_FAULTS:
         return _none("no closed form for an outage of the store together with other faults in this design")
     match plan.state:
         case StateDesign.EXTERNAL | StateDesign.WRITE_THROUGH:

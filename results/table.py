@@ -12,6 +12,7 @@ from rich.console import Console
 from rich.table import Table
 
 from results import words
+from results.attribute import STORE_FAULTS
 from results.headline import headline
 from results.model import Cell, Outcome, Summary
 
@@ -28,6 +29,8 @@ COLUMNS: Final = (
     "cause",
     "predicted",
     "failed req.",
+    "degraded",
+    "longest wait",
     "recovery",
     "verdict",
 )
@@ -39,6 +42,8 @@ NUMERIC: Final = frozenset(
         "lost",
         "predicted",
         "failed req.",
+        "degraded",
+        "longest wait",
         "recovery",
         "requests/s",
         "p50",
@@ -105,12 +110,19 @@ def is_about_costs(summary: Summary) -> bool:
 
 
 def _text(summary: Summary, columns: tuple[str, ...], row: Callable[[Cell], tuple[str, ...]]) -> Text:
-    """Without the column `variant` where the experiment has none."""
-    found = [row(cell) for cell in in_order(summary.cells)]
-    if any(cell.variant for cell in summary.cells):
-        return Text(columns, tuple(found))
-    at = columns.index("variant")
-    return Text(columns[:at] + columns[at + 1 :], tuple(r[:at] + r[at + 1 :] for r in found))
+    """Without the columns about variants or the store where the experiment has nothing of them."""
+    cells = in_order(summary.cells)
+    unasked = set() if any(cell.variant for cell in cells) else {"variant"}
+    if not any(is_about_store(cell) for cell in cells):
+        unasked |= {"degraded", "longest wait"}
+    kept = [at for at, name in enumerate(columns) if name not in unasked]
+    rows = [row(cell) for cell in cells]
+    return Text(tuple(columns[at] for at in kept), tuple(tuple(r[at] for at in kept) for r in rows))
+
+
+def is_about_store(cell: Cell) -> bool:
+    """Whether something was done to the session store, and it is on record how requests were answered."""
+    return bool(cell.answers_by_phase) and any(fault.kind in STORE_FAULTS for fault in cell.faults)
 
 
 def in_order(cells: Sequence[Cell]) -> list[Cell]:
@@ -148,9 +160,17 @@ def _row(cell: Cell) -> tuple[str, ...]:
         words.causes(cell),
         words.predicted(cell.predicted_lost),
         str(cell.requests.failed),
+        *_without_store(cell),
         words.seconds(cell.recovery_s),
         cell.verdict.value,
     )
+
+
+def _without_store(cell: Cell) -> tuple[str, str]:
+    if not is_about_store(cell):
+        return "-", "-"
+    answers = cell.answers_since_fault
+    return str(answers.degraded), words.seconds(answers.slowest_s, digits=2)
 
 
 def _cost_row(cell: Cell) -> tuple[str, ...]:

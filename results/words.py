@@ -58,6 +58,8 @@ GATES: Final[Mapping[GateName, str]] = {
     GateName.VICTIM_HELD_EQUALS_LOST: "losses equal what the victims' own metrics counted",
     GateName.NO_UNEXPLAINED_LOSS: "every loss has a cause on record",
     GateName.NO_WRONG_STATE: "no session rolled back, duplicated or foreign",
+    GateName.DEGRADED_AT_LEAST: "degraded answers told as such, at least",
+    GateName.ANSWERED_WITHIN_S: "every answer or refusal within so many seconds",
     GateName.BOOKS_BALANCE: "all books balance",
 }
 BOOKS: Final[Mapping[str, str]] = {
@@ -82,6 +84,7 @@ FAULTS: Final[Mapping[str, tuple[str, str]]] = {
     "evict": ("evicted", "eviction"),
     "drain": ("drained from their node", "node drain"),
     "store-outage": ("cut off from the session store", "store outage"),
+    "store-hang": ("left waiting by the session store", "store hang"),
 }
 NUMBERS: Final = ("none", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten")
 
@@ -124,9 +127,9 @@ def causes(cell: Cell) -> str:
     return ", ".join(f"{CAUSES[cause][0]}{when}" for cause, _ in ordered) or "-"
 
 
-def seconds(value: float | None) -> str:
-    """With one decimal, or a dash."""
-    return "-" if value is None else f"{value:.1f} s"
+def seconds(value: float | None, *, digits: int = 1) -> str:
+    """With so many decimals, or a dash."""
+    return "-" if value is None else f"{value:.{digits}f} s"
 
 
 def milliseconds(value: float | None) -> str:

@@ -179,6 +179,10 @@ class KubernetesCluster:
         """See `Cluster.stop_store`. Connections are refused, and those that were open are cut."""
         self._opened.infrastructure.stop_store()
 
+    def pause_store(self, duration_s: float) -> None:
+        """See `Cluster.pause_store`."""
+        self._opened.infrastructure.pause_store(duration_s)
+
     def start_store(self) -> None:
         """See `Cluster.start_store`."""
         self._opened.infrastructure.start_store()

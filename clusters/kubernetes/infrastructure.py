@@ -93,6 +93,10 @@ class Infrastructure:
         """Have the store refuse connections: it listens on its own loopback alone, and cuts those it has."""
         self._store(STOP_STORE)
 
+    def pause_store(self, duration_s: float) -> None:
+        """Have the store hold all commands back for so long."""
+        self._store(f"valkey-cli client pause {round(duration_s * 1000)} all")
+
     def start_store(self) -> None:
         """Have it listen again."""
         self._store(START_STORE)

@@ -217,6 +217,10 @@ class LocalCluster:
         """See `Cluster.stop_store`. Connections are refused, as when a Service has no endpoint."""
         self._opened().stop_store()
 
+    def pause_store(self, duration_s: float) -> None:
+        """See `Cluster.pause_store`."""
+        self._opened().store.pause(duration_s)
+
     def start_store(self) -> None:
         """See `Cluster.start_store`."""
         self._opened().start_store()

@@ -90,6 +90,14 @@ class Valkey:
         if not self._child.wait(timeout_s):
             raise ClusterError(f"the store did not stop within {timeout_s:.0f} s")
 
+    def pause(self, duration_s: float) -> None:
+        """Have it hold all commands of all clients back for so long. Raises ClusterError."""
+        try:
+            with self._client() as client:
+                client.client_pause(round(duration_s * 1000), all=True)
+        except redis.RedisError as error:
+            raise ClusterError(f"the store cannot be paused: {error}") from error
+
     def empty(self) -> None:
         """Forget everything. Raises ClusterError."""
         try:

@@ -54,6 +54,8 @@ class PhaseRow:
     p90: str
     p99: str
     max: str
+    wait: str
+    degraded: int
     started: int
     lost: int
     others: int
@@ -200,7 +202,7 @@ def _bar_text(cell: Cell) -> str:
 
 def _phase(cell: Cell, name: str) -> PhaseRow:
     found, latency = cell.sessions_by_phase.get(name, PhaseSessions()), cell.latency_ms.get(name)
-    rate = cell.throughput_per_s.get(name)
+    rate, answers = cell.throughput_per_s.get(name), cell.answers_by_phase.get(name)
     return PhaseRow(
         name=name,
         throughput="-" if rate is None else f"{rate:.1f}",
@@ -208,6 +210,8 @@ def _phase(cell: Cell, name: str) -> PhaseRow:
         p90=_ms(latency.p90 if latency else None),
         p99=_ms(latency.p99 if latency else None),
         max=_ms(latency.max if latency else None),
+        wait=_ms(1000 * answers.slowest_s if answers else None),
+        degraded=answers.degraded if answers else 0,
         started=found.started,
         lost=found.lost,
         others=found.rolled_back + found.duplicated + found.foreign + found.misrouted,

@@ -6,7 +6,8 @@ import json
 import re
 import secrets
 import subprocess
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -48,3 +49,18 @@ def secret(namespace: str) -> None:
     assert len(literals) == 4
     values = [f"--from-literal={key}={secrets.token_hex(32)}" for key in literals]
     kubectl("-n", namespace, "create", "secret", "generic", "statefall", *values)
+
+
+@contextmanager
+def forwarded(namespace: str, target: str, port: int) -> Iterator[str]:
+    """The URL under which `kubectl port-forward` brings a port of the cluster here; a free port is taken."""
+    command = [str(manifests.kubectl()), "-n", namespace, "port-forward", target, f":{port}"]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True) as forward:
+        try:
+            assert forward.stdout is not None
+            line = forward.stdout.readline()
+            found = re.match(r"Forwarding from 127\.0\.0\.1:(\d+) -> ", line)
+            assert found, line + forward.stdout.read()
+            yield f"http://127.0.0.1:{found[1]}"
+        finally:
+            forward.terminate()

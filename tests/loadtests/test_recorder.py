@@ -8,7 +8,7 @@ from hdrh.histogram import HdrHistogram
 from hypothesis import given
 from hypothesis import strategies as st
 
-from foundation.verdicts import LoadResult, RequestCounts, SessionRecord, Verdict
+from foundation.verdicts import Answers, LoadResult, RequestCounts, SessionRecord, Verdict
 from loadtests.merge import PATIENCE_TICKS, TickMerger, merge_marks, merge_results, sum_counts
 from loadtests.recorder import HIGHEST_US, Recorder, encoded, merged, new_histogram, total
 
@@ -42,7 +42,7 @@ def test_a_request_belongs_to_the_phase_in_which_it_was_due() -> None:
 
 def test_failed_requests_are_counted_apart_and_not_timed() -> None:
     recorder = Recorder()
-    recorder.failed(recorder.scheduled())
+    recorder.failed(recorder.scheduled(), 0.3)
     assert recorder.by_phase()["warmup"] == RequestCounts(scheduled=1, failed=1)
     assert recorder.histograms() == {}
 
@@ -67,7 +67,7 @@ def test_the_books_balance_whatever_happens_and_ticks_add_up_to_them(
         if move == "completed":
             recorder.completed(phase, 0.001)
         elif move == "failed":
-            recorder.failed(phase)
+            recorder.failed(phase, 0.01)
         elif move == "dropped":
             recorder.dropped(phase)
         if ticks.draw(st.booleans()):
@@ -106,7 +106,18 @@ def result_of(times: list[int], name: str, **told: int) -> LoadResult:
         told_lost={"pod-a/b1": dict(told)},
         histograms=recorder.histograms(),
         generator_faults=(),
+        answers_by_phase=recorder.answers(),
     )
+
+
+def test_the_longest_wait_counts_failures_and_the_degraded_are_counted() -> None:
+    recorder = Recorder(phase="fault")
+    recorder.completed(recorder.scheduled(), 0.2)
+    recorder.completed(recorder.scheduled(), 0.1, degraded=True)
+    recorder.failed(recorder.scheduled(), 0.7)
+    recorder.phase = "recovery"
+    recorder.completed(recorder.scheduled(), 0.4)
+    assert recorder.answers() == {"fault": Answers(1, 0.7), "recovery": Answers(0, 0.4)}
 
 
 def test_results_are_merged_exactly() -> None:
@@ -120,6 +131,7 @@ def test_results_are_merged_exactly() -> None:
     assert [record.session for record in merged_result.sessions] == ["0.1", "1.1"]
     assert merged_result.told_lost == {"pod-a/b1": {"session_lost": 3, "expired": 4}}
     assert merged_result.generator_faults == ("a worker was lost",)
+    assert merged_result.answers_by_phase == {"baseline": Answers(0, 0.0003)}
     one = recorder_of([100, 200, 300]).histograms()["baseline"]
     assert buckets(merged_result.histograms["baseline"]) == buckets(one)
 

@@ -123,9 +123,10 @@ def test_the_generator_s_own_fault_is_never_the_service_s() -> None:
     assert cause(story) is Cause.GENERATOR
 
 
+@pytest.mark.parametrize("kind", ["store-outage", "store-hang"])
 @pytest.mark.parametrize("state", [StateDesign.EXTERNAL, StateDesign.WRITE_THROUGH, StateDesign.HANDOFF])
-def test_a_store_that_was_out_took_what_depended_on_it(state: StateDesign) -> None:
-    story = Story().pods("a", "b").fault("store-outage", count=0)
+def test_a_store_that_was_out_took_what_depended_on_it(state: StateDesign, kind: str) -> None:
+    story = Story().pods("a", "b").fault(kind, count=0)
     assert cause(story.loss("a", "a1", 11.0, ("a", "a1")), state) is Cause.STORE_LOST
 
 

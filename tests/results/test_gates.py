@@ -2,6 +2,7 @@
 
 import pytest
 
+from foundation.verdicts import Answers
 from results.gates import Findings, judge_gate
 from results.model import Book, Cause, Gate, GateName, PhaseSessions, Prediction, SessionCounts, UsersBefore
 from results.plan import GateRule
@@ -20,6 +21,7 @@ def findings(**given: object) -> Findings:
         "undecided": 0,
         "predicted": Prediction(17, 30.0, 46),
         "books": (),
+        "answers": Answers(degraded=7, slowest_s=0.9),
     }
     return Findings(**{**usual, **given})  # type: ignore[arg-type]
 
@@ -121,3 +123,17 @@ def test_what_the_victims_held(held: int, lost: int, undecided: int, passed: boo
 def test_where_the_victims_cannot_be_compared_the_gate_does_not_apply() -> None:
     found = gate(G.VICTIM_HELD_EQUALS_LOST)
     assert (found.applies, found.passed) == (False, None)
+
+
+@pytest.mark.parametrize(
+    ("name", "limit", "passed", "measured"),
+    [
+        (G.DEGRADED_AT_LEAST, 7, True, 7),
+        (G.DEGRADED_AT_LEAST, 8, False, 7),
+        (G.ANSWERED_WITHIN_S, 0.9, True, 0.9),
+        (G.ANSWERED_WITHIN_S, 0.8, False, 0.9),
+    ],
+)
+def test_answers_since_the_fault(name: GateName, limit: float, passed: bool, measured: float) -> None:
+    found = gate(name, limit)
+    assert (found.passed, found.measured) == (passed, measured)

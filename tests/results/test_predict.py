@@ -105,6 +105,8 @@ def test_a_successor_holds_no_session_that_was_alive_at_the_mark() -> None:
         (D.WRITE_THROUGH, B.PLAIN, "kill", NOTHING),
         (D.EXTERNAL, B.STICKY, "roll", NOTHING),
         (D.EXTERNAL, B.PLAIN, "store-outage", NOTHING),
+        (D.EXTERNAL, B.PLAIN, "store-hang", NOTHING),
+        (D.HANDOFF, B.PLAIN, "store-hang", UNKNOWN),
         (D.REPLICATED, B.STICKY, "kill", NOTHING),
         (D.REPLICATED, B.STICKY, "roll", NOTHING),
         (D.REPLICATED, B.STICKY, "store-outage", NOTHING),
@@ -115,7 +117,7 @@ def test_a_successor_holds_no_session_that_was_alive_at_the_mark() -> None:
 def test_what_a_design_should_cost(
     state: StateDesign, balancer: Balancer, kind: str, expected: Prediction
 ) -> None:
-    victims = () if kind in ("roll", "scale-out", "store-outage") else ("a",)
+    victims = () if kind in ("roll", "scale-out", "store-outage", "store-hang") else ("a",)
     story = three_pods().fault(kind, *victims, count=len(victims) or 1)
     assert predicted(story, state, balancer) == expected
 

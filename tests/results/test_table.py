@@ -8,6 +8,7 @@ from dataclasses import replace
 
 import pytest
 
+from foundation.verdicts import Answers
 from results.judge import judge_run
 from results.model import Summary
 from results.table import losses, plain_table, print_table
@@ -103,3 +104,18 @@ def on_terminal(found: Summary) -> str:
     reader.join(30)
     os.close(master)
     return received.decode()
+
+
+def test_a_fault_of_the_store_shows_degraded_answers_and_the_longest_wait() -> None:
+    found = summary()
+    assert "degraded" not in losses(found).columns
+    first, *others = found.cells
+    fault = replace(first.faults[0], kind="store-hang", victims=())
+    answers = {"baseline": Answers(0, 9.0), "fault": Answers(31, 0.66), "recovery": Answers(2, 0.1)}
+    hung = replace(first, faults=(fault,), answers_by_phase=answers)
+    text = losses(replace(found, cells=(hung, *others)))
+    rows = [dict(zip(text.columns, row, strict=True)) for row in text.rows]
+    assert [(row["degraded"], row["longest wait"]) for row in rows if row["fault"] == "store-hang"] == [
+        ("33", "0.66 s")
+    ]
+    assert {(row["degraded"], row["longest wait"]) for row in rows if row["fault"] == "kill"} == {("-", "-")}

@@ -13,6 +13,8 @@ import httpx
 import psycopg
 import pytest
 import redis
+from redis.backoff import NoBackoff
+from redis.retry import Retry
 
 from clusters.local import LocalCluster
 from clusters.local.identity import runs
@@ -318,6 +320,23 @@ def test_a_store_outage_refuses_connections_and_keeps_the_content(
     cluster.deploy(deployment(replicas=1, name="c2"))
     with redis.Redis.from_url(url) as client:
         assert client.get("kept") is None, "a deployment begins with an empty store"
+
+
+def test_a_paused_store_takes_connections_and_answers_nothing_until_its_time_is_over(
+    cluster: LocalCluster, deployment: Make
+) -> None:
+    cluster.deploy(deployment(replicas=1))
+    url = httpx.get(f"{cluster.target}/environment").json()["STATEFALL_STORE_URL"]
+    with redis.Redis.from_url(url) as client:
+        client.set("kept", "yes")
+        cluster.pause_store(1.5)
+        with (
+            redis.Redis.from_url(url, socket_timeout=0.2, retry=Retry(NoBackoff(), 0)) as hurried,
+            pytest.raises(redis.TimeoutError),
+        ):
+            hurried.get("kept")
+        cluster.start_store()
+        assert client.get("kept") == b"yes"
 
 
 def test_the_database_and_the_store_refuse_a_wrong_password(cluster: LocalCluster, deployment: Make) -> None:

@@ -24,7 +24,8 @@ def sentences(summary: Summary) -> tuple[str, ...]:
         return ("No cell of the experiment ran, so nothing was measured.",)
     cells = sorted(summary.cells, key=lambda c: (c.service is not Service.STATELESS, c.sessions.lost, c.name))
     arms = _arms(cells)
-    lost = [_lost(name, group) for name, group in arms.items()] if len(arms) <= MOST_ARMS else _grouped(arms)
+    grouped = len(arms) > MOST_ARMS or (len(arms) > 1 and all(map(_is_whole, cells)))
+    lost = _grouped(arms) if grouped else [_lost(name, group) for name, group in arms.items()]
     return (_what_happened(cells), *_what_it_cost(arms, cells), *lost)
 
 
@@ -101,7 +102,15 @@ def _lost(name: str, cells: list[Cell]) -> str:
     return f"{subject} lost {lost:,} of {at_fault:,} sessions ({share(lost, at_fault)}){earlier}."
 
 
+def _is_whole(cell: Cell) -> bool:
+    """It had sessions, came to its end, and lost none."""
+    return bool(cell.books and cell.sessions.at_fault) and not (cell.sessions.lost or cell.lost_before_fault)
+
+
 def _grouped(arms: dict[str, list[Cell]]) -> list[str]:
+    if all(_is_whole(cell) for cells in arms.values() for cell in cells):
+        alive = sum(cell.sessions.at_fault for cells in arms.values() for cell in cells)
+        return [f"None of the {alive:,} sessions was lost."]
     nothing = [
         n for n, cells in arms.items() if not any(c.sessions.lost or c.lost_before_fault for c in cells)
     ]

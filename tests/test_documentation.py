@@ -53,6 +53,8 @@ def test_every_link_to_a_file_of_the_project_leads_somewhere(page: Path) -> None
         ("README.md", "default"),
         ("results/published/designs/README.md", "designs"),
         ("results/published/recomputation/README.md", "recomputation"),
+        ("results/published/caching/README.md", "caching"),
+        ("results/published/store-outage/README.md", "store-outage"),
     ],
 )
 def test_the_table_that_is_shown_is_that_of_the_published_record(page: str, run: str) -> None:

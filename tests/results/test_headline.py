@@ -96,3 +96,13 @@ def test_a_cell_s_story_names_where_sessions_live_and_why_they_were_lost() -> No
 )
 def test_a_share_is_never_rounded_to_nothing_or_to_all(part: int, whole: int, words: str) -> None:
     assert share(part, whole) == words
+
+
+def test_a_run_in_which_nobody_lost_anything_says_so_in_one_sentence() -> None:
+    run = simulate(kill=0)
+    found = judge_run(run.plan, run.events, run.loads)
+    sound = replace(found, cells=tuple(cell for cell in found.cells if cell.balancer is Balancer.STICKY))
+    assert len(sound.cells) > 1
+    assert headline(sound).endswith(
+        f"None of the {sum(cell.sessions.at_fault for cell in sound.cells)} sessions was lost."
+    )

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from foundation.verdicts import Answers
+from foundation.verdicts import Answers, RealtimeCounts
 from results.books import VICTIM_HELD
 from results.model import Book, Cause, Gate, GateName, PhaseSessions, Prediction, SessionCounts, UsersBefore
 from results.plan import GateRule
@@ -27,6 +27,7 @@ class Findings:
     books: tuple[Book, ...]
     answers: Answers
     """From the fault on."""
+    realtime: RealtimeCounts
 
 
 def judge_gate(rule: GateRule, found: Findings) -> Gate:
@@ -57,6 +58,18 @@ def judge_gate(rule: GateRule, found: Findings) -> Gate:
             return _gate(
                 rule, slowest <= (rule.limit or 0.0), slowest, "the longest wait since the fault, in s"
             )
+        case GateName.MESSAGES_LOST_AT_MOST | GateName.NO_WRONG_MESSAGE if (
+            not found.realtime.connections_opened
+        ):
+            return _without(rule, "no shopper had a WebSocket")
+        case GateName.MESSAGES_LOST_AT_MOST:
+            lost = found.realtime.lost
+            return _gate(
+                rule, lost <= (rule.limit or 0.0), lost, "messages that an open connection never got"
+            )
+        case GateName.NO_WRONG_MESSAGE:
+            wrong = found.realtime.duplicated + found.realtime.forgotten
+            return _gate(rule, wrong == 0, wrong, "messages delivered twice, and chats forgotten")
         case GateName.BOOKS_BALANCE:
             off = [book.name for book in found.books if not book.holds]
             note = f"books that do not hold: {', '.join(off)}" if off else "books that do not hold"

@@ -26,7 +26,8 @@ def sentences(summary: Summary) -> tuple[str, ...]:
     arms = _arms(cells)
     grouped = len(arms) > MOST_ARMS or (len(arms) > 1 and all(map(_is_whole, cells)))
     lost = _grouped(arms) if grouped else [_lost(name, group) for name, group in arms.items()]
-    return (_what_happened(cells), *_what_it_cost(arms, cells), *lost)
+    relief = [_relief(group, f" of {name}") for name, group in arms.items()] if len(arms) <= MOST_ARMS else []
+    return (_what_happened(cells), *_what_it_cost(arms, cells), *lost, *filter(None, relief))
 
 
 def _what_it_cost(arms: dict[str, list[Cell]], cells: list[Cell]) -> list[str]:
@@ -138,8 +139,23 @@ def story(cell: Cell) -> str:
             _lost(name, [cell]),
             _why("Lost before the fault", cell.lost_before_fault_by_cause),
             _why("Lost at the fault or after it", cell.lost_by_cause),
+            _relief([cell]),
         )
         if sentence
+    )
+
+
+def _relief(cells: list[Cell], of: str = "") -> str:
+    """How much of the work the replicas took that a scale-out added."""
+    grown = [cell for cell in cells if any(fault.kind == "scale-out" for fault in cell.faults)]
+    shares = [(cell.newcomers_share, cell.spread) for cell in grown if cell.newcomers_share is not None]
+    if not shares:
+        return ""
+    taken = fmean(share for share, _ in shares if share is not None)
+    even = fmean(sum(pod.came_with_fault for pod in pods) / len(pods) for _, pods in shares)
+    return (
+        f"New replicas{of} took {100 * taken:.0f}% of the requests from then on; "
+        f"an even share would be {100 * even:.0f}%."
     )
 
 

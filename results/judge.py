@@ -11,6 +11,7 @@ from results import latency
 from results.attribute import attribute
 from results.books import books
 from results.costs import costs
+from results.counted import counted
 from results.gates import Findings, judge_gate
 from results.model import (
     BEFORE_FAULT,
@@ -32,6 +33,7 @@ from results.plan import CellPlan, RunPlan
 from results.predict import predict
 from results.reading import read_timeline
 from results.recovery import outcomes, worst
+from results.spread import spread
 from results.timeline import CellTimeline, Loss, by_cell
 
 ORDER = (Outcome.PASSED, Outcome.INCONCLUSIVE, Outcome.FAILED, Outcome.INVALID)
@@ -90,8 +92,11 @@ def judge_cell(plan: CellPlan, timeline: CellTimeline, load: LoadResult | None) 
     kept_books = books(plan, timeline, load) if load else ()
     undecided = sum(r.verdict is Verdict.INDETERMINATE for r in load.sessions) if load else 0
     users = _users_before(timeline)
+    realtime = load.realtime if load else RealtimeCounts()
     answers = dict(load.answers_by_phase) if load else {}
-    found = Findings(sessions, by_phase, users, undecided, forecast.lost, kept_books, since_fault(answers))
+    found = Findings(
+        sessions, by_phase, users, undecided, forecast.lost, kept_books, since_fault(answers), realtime
+    )
     gates = tuple(judge_gate(rule, found) for rule in plan.gates) if load else ()
     faults = outcomes(timeline)
     reasons = (
@@ -124,10 +129,12 @@ def judge_cell(plan: CellPlan, timeline: CellTimeline, load: LoadResult | None) 
         faults=faults,
         books=kept_books,
         gates=gates,
-        realtime=load.realtime if load else RealtimeCounts(),
+        realtime=realtime,
         variant=plan.variant,
         costs=costs(timeline),
         answers_by_phase=answers,
+        counted=counted(timeline),
+        spread=spread(timeline),
     )
 
 

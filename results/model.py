@@ -72,6 +72,10 @@ class GateName(StrEnum):
     """At least `limit` answers from the fault on said to be degraded: the store's absence was told."""
     ANSWERED_WITHIN_S = "answered_within_s"
     """No request from the fault on waited longer than `limit` seconds for its answer or its refusal."""
+    MESSAGES_LOST_AT_MOST = "messages_lost_at_most"
+    """At most `limit` messages never reached a connection that was open when they were published."""
+    NO_WRONG_MESSAGE = "no_wrong_message"
+    """No message came to a connection twice, and no connection's own chat was forgotten."""
     BOOKS_BALANCE = "books_balance"
     """All books of the cell hold."""
 
@@ -149,6 +153,20 @@ class Costs:
 
 
 @dataclass(frozen=True, slots=True)
+class PodShare:
+    """What one replica did from the moment when all were ready again after the first fault."""
+
+    pod: str
+    came_with_fault: bool
+    """It was made by the fault, or in place of a pod that the fault took."""
+    requests: int
+    share: float
+    """Of all requests that were answered then, 0 to 1."""
+    sessions: int
+    """Alive on it at its last scrape."""
+
+
+@dataclass(frozen=True, slots=True)
 class Book:
     """Two counts of the same thing from two sources."""
 
@@ -222,11 +240,20 @@ class Cell:
     """Which of the experiment's variants of the settings; empty where it has none."""
     costs: Costs = field(default_factory=Costs)
     answers_by_phase: dict[str, Answers] = field(default_factory=dict)
+    counted: dict[str, float] = field(default_factory=dict)
+    """Metric -> what the replicas counted of themselves, in the whole cell (see `results.counted`)."""
+    spread: tuple[PodShare, ...] = ()
 
     @property
     def answers_since_fault(self) -> Answers:
         """How the requests of the fault phase and of those after it were answered."""
         return since_fault(self.answers_by_phase)
+
+    @property
+    def newcomers_share(self) -> float | None:
+        """The part of the requests that went to replicas which came with the fault; None without any."""
+        came = [pod.share for pod in self.spread if pod.came_with_fault]
+        return round(sum(came), 4) if came else None
 
     @property
     def before_fault(self) -> tuple[PhaseSessions, ...]:

@@ -124,6 +124,7 @@ def _figures(event: Event) -> PodFigures:
         operations=None if operations is None else int(operations),
         operations_repeated=None if repeated is None else int(repeated),
         spent=_spent(event) if "cpu_s" in event else None,
+        counted={str(name): float(value) for name, value in event.get("counted", {}).items()},
     )
 
 

@@ -31,6 +31,9 @@ COLUMNS: Final = (
     "failed req.",
     "degraded",
     "longest wait",
+    "broken WebSockets",
+    "lost messages",
+    "new pods' share",
     "recovery",
     "verdict",
 )
@@ -44,6 +47,9 @@ NUMERIC: Final = frozenset(
         "failed req.",
         "degraded",
         "longest wait",
+        "broken WebSockets",
+        "lost messages",
+        "new pods' share",
         "recovery",
         "requests/s",
         "p50",
@@ -110,11 +116,15 @@ def is_about_costs(summary: Summary) -> bool:
 
 
 def _text(summary: Summary, columns: tuple[str, ...], row: Callable[[Cell], tuple[str, ...]]) -> Text:
-    """Without the columns about variants or the store where the experiment has nothing of them."""
+    """Without the columns about what the experiment has nothing of: variants, the store, WebSockets."""
     cells = in_order(summary.cells)
     unasked = set() if any(cell.variant for cell in cells) else {"variant"}
     if not any(is_about_store(cell) for cell in cells):
         unasked |= {"degraded", "longest wait"}
+    if not any(cell.realtime.connections_opened for cell in cells):
+        unasked |= {"broken WebSockets", "lost messages"}
+    if not any(is_about_size(cell) for cell in cells):
+        unasked |= {"new pods' share"}
     kept = [at for at, name in enumerate(columns) if name not in unasked]
     rows = [row(cell) for cell in cells]
     return Text(tuple(columns[at] for at in kept), tuple(tuple(r[at] for at in kept) for r in rows))
@@ -161,9 +171,28 @@ def _row(cell: Cell) -> tuple[str, ...]:
         words.predicted(cell.predicted_lost),
         str(cell.requests.failed),
         *_without_store(cell),
+        *_live(cell),
+        _newcomers(cell),
         words.seconds(cell.recovery_s),
         cell.verdict.value,
     )
+
+
+def is_about_size(cell: Cell) -> bool:
+    """Whether replicas were added, so that it is of interest how much the new ones took over."""
+    return cell.newcomers_share is not None and any(fault.kind == "scale-out" for fault in cell.faults)
+
+
+def _live(cell: Cell) -> tuple[str, str]:
+    counts = cell.realtime
+    if not counts.connections_opened:
+        return "-", "-"
+    return str(counts.connections_broken), str(counts.lost)
+
+
+def _newcomers(cell: Cell) -> str:
+    share = cell.newcomers_share
+    return "-" if share is None else f"{100 * share:.0f}%"
 
 
 def _without_store(cell: Cell) -> tuple[str, str]:

@@ -157,6 +157,8 @@ class PodFigures:
     operations_repeated: int | None
     spent: Spent | None = None
     """Null in a record of before it was kept."""
+    counted: Mapping[str, float] = field(default_factory=dict)
+    """Metric -> value, of those that `results.counted` names."""
 
     @property
     def lost_total(self) -> int:

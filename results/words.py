@@ -60,6 +60,8 @@ GATES: Final[Mapping[GateName, str]] = {
     GateName.NO_WRONG_STATE: "no session rolled back, duplicated or foreign",
     GateName.DEGRADED_AT_LEAST: "degraded answers told as such, at least",
     GateName.ANSWERED_WITHIN_S: "every answer or refusal within so many seconds",
+    GateName.MESSAGES_LOST_AT_MOST: "messages lost on open connections, at most",
+    GateName.NO_WRONG_MESSAGE: "no message delivered twice, no chat forgotten",
     GateName.BOOKS_BALANCE: "all books balance",
 }
 BOOKS: Final[Mapping[str, str]] = {
@@ -73,6 +75,28 @@ BOOKS: Final[Mapping[str, str]] = {
     "operations": "Operations on the wire",
     "victims_held": "What the victims held",
     "websockets": "WebSockets add up",
+}
+COUNTED: Final[Mapping[str, str]] = {
+    "statefall_sessions_degraded_total": "sessions rebuilt from the database while the store was away",
+    "statefall_sessions_handed_over_total": "sessions handed to the store at an end in order",
+    "statefall_session_conflicts_total": "copies found older than the store's, and fetched anew",
+    "statefall_under_replicated_total": "writes that found no backup to copy them to",
+    "statefall_store_errors_total": "calls to the store that failed",
+    "statefall_store_refusals_total": "calls not made: the breaker was open, or the store full",
+    "statefall_store_seconds_count": "calls to the store",
+    "statefall_database_connections_refused_total": "sessions refused a database connection at the limit",
+    "statefall_conversation_exchanges_total": "exchanges of conversations",
+    "statefall_websockets_opened_total": "WebSockets opened",
+    "statefall_websockets_refused_total": "WebSockets refused at the limit",
+    "statefall_websockets_told_lost_total": "WebSockets that told their users of a lost session",
+    "statefall_websocket_deliveries_total": "messages sent to WebSockets",
+    "statefall_broadcast_messages_total": "messages between replicas",
+    "statefall_logins_throttled_total": "logins refused by the throttle",
+    "statefall_store_sessions": "sessions in the store, at most",
+    "statefall_store_memory_bytes": "memory of the store in bytes, at most",
+    "statefall_database_connections": "database connections of sessions on one replica, at most",
+    "statefall_websocket_connections": "WebSockets open on one replica, at most",
+    "statefall_sessions_backed_up": "copies of others' sessions on one replica, at most",
 }
 FAULTS: Final[Mapping[str, tuple[str, str]]] = {
     "kill": ("killed (SIGKILL)", "SIGKILL"),

@@ -72,6 +72,18 @@ class Decision:
         return sum(reason.points for reason in self.stateful)
 
     @property
+    def stateless_verdict(self) -> str:
+        """What this side's score alone says."""
+        said = "recommended" if self.stateless_score >= STATELESS_MARK else "consider stateful"
+        return f"stateless: {self.stateless_score} points, recommended at {STATELESS_MARK}: {said}"
+
+    @property
+    def stateful_verdict(self) -> str:
+        """What this side's score alone says."""
+        said = "recommended" if self.stateful_score >= STATEFUL_MARK else "consider stateless"
+        return f"stateful: {self.stateful_score} points, recommended at {STATEFUL_MARK}: {said}"
+
+    @property
     def advice(self) -> Advice:
         """The side that alone reaches its mark; the hybrid when both do or neither does."""
         stateless = self.stateless_score >= STATELESS_MARK

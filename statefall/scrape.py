@@ -7,6 +7,7 @@ from typing import Any, Final
 
 from prometheus_client.parser import text_string_to_metric_families
 
+from results.counted import KEPT
 from services import contract
 
 PROBES: Final = frozenset({contract.LIVE, contract.READY, contract.METRICS})
@@ -34,6 +35,8 @@ class PodMetrics:
     """part -> processor time that requests spent on what a session would have had at hand."""
     cache_lookups: dict[str, dict[str, int]]
     """cache -> result (hit, miss, stale, unavailable) -> look-ups."""
+    counted: dict[str, float]
+    """Metric -> value over all labels, of those that `results.counted` keeps, where it is not 0."""
 
     def record(self) -> dict[str, Any]:
         """The fields of a `pod_metrics` event."""
@@ -48,6 +51,7 @@ class PodMetrics:
             "cpu_s": self.cpu_s,
             "overhead_cpu_s": self.overhead_cpu_s,
             "cache_lookups": self.cache_lookups,
+            "counted": self.counted,
         }
 
 
@@ -58,8 +62,11 @@ def parse(text: str) -> PodMetrics:
     overhead: dict[str, float] = {}
     lookups: dict[str, dict[str, int]] = {}
     operations = {"no": 0, "yes": 0}
+    counted: dict[str, float] = {}
     for family in text_string_to_metric_families(text):
         for sample in family.samples:
+            if sample.name in KEPT and sample.value:
+                counted[sample.name] = counted.get(sample.name, 0.0) + sample.value
             match sample.name:
                 case "statefall_replica_info":
                     boot = sample.labels.get("boot", "")
@@ -91,4 +98,5 @@ def parse(text: str) -> PodMetrics:
         cpu_s=totals.get("process_cpu_seconds_total", 0.0),
         overhead_cpu_s=overhead,
         cache_lookups=lookups,
+        counted=counted,
     )

@@ -47,6 +47,7 @@ SYSTEMS = (
     "encryption at rest",
     "store metrics",
     "backup and restore",
+    "degraded mode",
     "store cluster",
     "store Sentinel",
     "password hashes",
@@ -57,6 +58,7 @@ SYSTEMS = (
     "size limits",
     "no detail in errors",
     "OpenAPI",
+    "workload",
 )
 
 
@@ -78,6 +80,7 @@ class Row:
     modules: tuple[str, ...]
     metrics: tuple[str, ...]
     tests: tuple[str, ...]
+    experiments: tuple[str, ...]
 
 
 @cache
@@ -87,7 +90,9 @@ def rows() -> dict[str, Row]:
     for line in PAGE.read_text().splitlines():
         cells = [cell.strip() for cell in line.strip("|").split("|")]
         if line.startswith("| ") and cells[0] != "system":
-            assert len(cells) == 5, line
+            if len(cells) == 2:  # the kinds of state
+                continue
+            assert len(cells) == 6, line
             assert cells[0] not in found, f"{cells[0]} has two rows"
             found[cells[0]] = Row(*(tuple(re.findall(r"`([^`]+)`", cell)) for cell in cells[1:]))
     return found
@@ -116,7 +121,8 @@ def counted() -> set[str]:
 
 
 def path_of(module: str) -> Path:
-    return ROOT / module if module.startswith("clusters/") else ROOT / "services" / module
+    elsewhere = module.startswith(("clusters/", "loadtests/"))
+    return ROOT / module if elsewhere else ROOT / "services" / module
 
 
 def functions(path: Path) -> set[str]:
@@ -177,3 +183,12 @@ def test_a_system_has_a_test(system: str) -> None:
     for test in rows()[system].tests:
         path, _, name = test.partition("::")
         assert name in functions(ROOT / "tests" / path), test
+
+
+@pytest.mark.parametrize("system", SYSTEMS)
+def test_the_experiments_that_drive_a_system_are_there(system: str) -> None:
+    driven = rows()[system].experiments
+    assert driven or not system.startswith(("State", "Client")), "every system of the twins is driven"
+    assert driven or system not in set(SessionDesign)
+    for name in driven:
+        assert (ROOT / "experiments" / f"{name}.yaml").is_file(), name

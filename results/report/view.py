@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
+from foundation.terms import Service
 from foundation.verdicts import RealtimeCounts, Verdict
 from results import words
 from results.attribute import attribute
@@ -111,6 +112,8 @@ class CellView:
     books: tuple[Line, ...]
     faults: tuple[FaultRow, ...]
     realtime: tuple[Line, ...]
+    spread: tuple[Line, ...]
+    counted: tuple[Line, ...]
     cpu: str
     overheads: str
     hit_ratios: str
@@ -154,6 +157,8 @@ def cell_view(cell: Cell, timeline: CellTimeline) -> CellView:
         books=tuple(_book(book) for book in cell.books),
         faults=tuple(_fault(fault) for fault in cell.faults),
         realtime=_realtime(cell.realtime),
+        spread=_spread(cell),
+        counted=_counted(cell),
         cpu=words.milliseconds(cell.costs.cpu_ms_per_request),
         overheads=words.overheads(cell.costs),
         hit_ratios=words.hit_ratios(cell.costs),
@@ -280,7 +285,8 @@ def _realtime(counts: RealtimeCounts) -> tuple[Line, ...]:
             "WebSockets",
             f"{counts.connections_opened:,} opened",
             f"{counts.connections_kept:,} kept, {counts.connections_told:,} closed by the service with a "
-            f"reason, {counts.connections_broken:,} broken; {counts.connections_refused:,} attempts refused",
+            f"reason ({counts.told_lost:,} of them because the session was lost), "
+            f"{counts.connections_broken:,} broken; {counts.connections_refused:,} attempts refused",
         ),
         Line(
             None,
@@ -296,6 +302,31 @@ def _realtime(counts: RealtimeCounts) -> tuple[Line, ...]:
             f"{counts.forgotten:,} without what was said before",
         ),
     )
+
+
+def _spread(cell: Cell) -> tuple[Line, ...]:
+    return tuple(
+        Line(
+            None,
+            _short(pod.pod, cell) + (" (new)" if pod.came_with_fault else ""),
+            f"{pod.requests:,} | {words.share(pod.requests, sum(each.requests for each in cell.spread))}",
+            f"{pod.sessions:,} sessions at the end" if cell.service is Service.STATEFUL else "",
+        )
+        for pod in cell.spread
+    )
+
+
+def _counted(cell: Cell) -> tuple[Line, ...]:
+    lines = []
+    for name, value in cell.counted.items():
+        if name not in words.COUNTED:
+            continue
+        note = words.COUNTED[name]
+        if name == "statefall_store_seconds_count":
+            seconds = cell.counted.get("statefall_store_seconds_sum", 0.0)
+            note += f", {words.milliseconds(1000 * seconds / value)} each on average"
+        lines.append(Line(None, name, f"{value:,.0f}", note))
+    return tuple(lines)
 
 
 def _fault(fault: FaultOutcome) -> FaultRow:

@@ -9,7 +9,7 @@ import click
 
 from statefall.advice import Decision, Reason, Requirements, decide
 from statefall.documents import read_document
-from statefall.measured import Measurement, measurements
+from statefall.measured import Measurement, in_words, measurements
 
 PUBLISHED = Path(__file__).resolve().parent.parent.parent / "results" / "published"
 
@@ -44,20 +44,28 @@ def _document(decision: Decision, found: tuple[Measurement, ...]) -> dict[str, o
         "advice": decision.advice.value,
         "because": decision.because,
         "designs": [design.value for design in decision.designs],
-        "stateless": {"score": decision.stateless_score, "reasons": reasons(decision.stateless)},
-        "stateful": {"score": decision.stateful_score, "reasons": reasons(decision.stateful)},
+        "stateless": {
+            "score": decision.stateless_score,
+            "verdict": decision.stateless_verdict,
+            "reasons": reasons(decision.stateless),
+        },
+        "stateful": {
+            "score": decision.stateful_score,
+            "verdict": decision.stateful_verdict,
+            "reasons": reasons(decision.stateful),
+        },
         "measured": [measurement.record() for measurement in found],
     }
 
 
 def _text(decision: Decision, found: tuple[Measurement, ...]) -> str:
     lines = [f"Advice: {decision.advice.value}, because {decision.because}.", ""]
-    for side, score, reasons in (
-        ("stateless", decision.stateless_score, decision.stateless),
-        ("stateful", decision.stateful_score, decision.stateful),
+    for verdict, reasons in (
+        (decision.stateless_verdict, decision.stateless),
+        (decision.stateful_verdict, decision.stateful),
     ):
-        lines.append(f"{side}: {score}")
+        lines.append(verdict)
         lines += [f"  +{reason.points} {reason.words}" for reason in reasons] or ["  (nothing speaks for it)"]
     lines += ["", f"State designs that carry it out: {', '.join(decision.designs)}", "", "Measured for them:"]
-    lines += [f"  {measurement.words()}" for measurement in found] or ["  no recorded run covers them yet"]
+    lines += [f"  {line}" for line in in_words(found)] or ["  no recorded run covers them yet"]
     return "\n".join(lines)

@@ -2,7 +2,7 @@
 
 import pytest
 
-from foundation.verdicts import Answers
+from foundation.verdicts import Answers, RealtimeCounts
 from results.gates import Findings, judge_gate
 from results.model import Book, Cause, Gate, GateName, PhaseSessions, Prediction, SessionCounts, UsersBefore
 from results.plan import GateRule
@@ -22,6 +22,7 @@ def findings(**given: object) -> Findings:
         "predicted": Prediction(17, 30.0, 46),
         "books": (),
         "answers": Answers(degraded=7, slowest_s=0.9),
+        "realtime": RealtimeCounts(connections_opened=9, lost=2, duplicated=1),
     }
     return Findings(**{**usual, **given})  # type: ignore[arg-type]
 
@@ -137,3 +138,12 @@ def test_where_the_victims_cannot_be_compared_the_gate_does_not_apply() -> None:
 def test_answers_since_the_fault(name: GateName, limit: float, passed: bool, measured: float) -> None:
     found = gate(name, limit)
     assert (found.passed, found.measured) == (passed, measured)
+
+
+def test_messages() -> None:
+    assert gate(G.MESSAGES_LOST_AT_MOST, 2).passed is True
+    assert gate(G.MESSAGES_LOST_AT_MOST, 1).passed is False
+    assert gate(G.NO_WRONG_MESSAGE).passed is False
+    assert gate(G.NO_WRONG_MESSAGE, realtime=RealtimeCounts(connections_opened=9)).passed is True
+    for name in (G.MESSAGES_LOST_AT_MOST, G.NO_WRONG_MESSAGE):
+        assert gate(name, 0, realtime=RealtimeCounts()).applies is False

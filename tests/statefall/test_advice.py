@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import re
+
 import pytest
 from pydantic import ValidationError
 
 from foundation.terms import StateDesign
 from statefall.advice import Advice, Requirements, decide
+from statefall.commands.advise import PUBLISHED
+from statefall.measured import in_words, measurements
 
 NEUTRAL = {"concurrent_users": 5_000}
 
@@ -76,3 +80,19 @@ def test_both_or_neither_is_said_and_gets_the_hybrid() -> None:
 def test_an_impossible_need_is_refused() -> None:
     with pytest.raises(ValidationError):
         Requirements(concurrent_users=-1)
+
+
+def test_each_side_says_what_its_own_score_means() -> None:
+    found = decide(Requirements(concurrent_users=20_000, availability_percent=99.99, websockets=True))
+    assert found.stateless_verdict == "stateless: 5 points, recommended at 5: recommended"
+    assert found.stateful_verdict == "stateful: 3 points, recommended at 6: consider stateless"
+
+
+def test_an_advice_cites_losses_and_costs_of_the_published_records() -> None:
+    told = in_words(measurements(PUBLISHED, (StateDesign.CLIENT,)))
+    sticky = next(line for line in told if line.startswith("client, sticky:") and line.endswith("[designs]"))
+    assert "kill 0 of 60 lost" in sticky
+    dear = next(line for line in told if line.startswith("client, sticky, recomputed-4x:"))
+    assert "lost" not in dear
+    assert re.search(r"processor time of a request \d\.\d ms", dear)
+    assert len(told) == len(set(told))

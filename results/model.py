@@ -252,8 +252,8 @@ class Cell:
     @property
     def newcomers_share(self) -> float | None:
         """The part of the requests that went to replicas which came with the fault; None without any."""
-        came = [pod.share for pod in self.spread if pod.came_with_fault]
-        return round(sum(came), 4) if came else None
+        came = [pod.requests for pod in self.spread if pod.came_with_fault]
+        return round(sum(came) / sum(pod.requests for pod in self.spread), 4) if came else None
 
     @property
     def before_fault(self) -> tuple[PhaseSessions, ...]:

@@ -189,14 +189,15 @@ def _operations(timeline: CellTimeline, load: LoadResult) -> list[Book]:
 def _victims_held(plan: CellPlan, timeline: CellTimeline, load: LoadResult) -> list[Book]:
     """What the victims' own metrics counted just before is what was lost.
 
-    Only where a victim holds exactly the live sessions: in memory, sticky, one fault, and nothing
-    lost before (a session that its user has given up stays in the replica's memory).
+    Only where a victim holds exactly its own live sessions: in memory, every user held to one replica
+    by cookie or address, one fault, and nothing lost before (a session that its user has given up stays
+    in the replica's memory).
     """
     acted = [fault for fault in timeline.faults if fault.act_s is not None and fault.victims]
     comparable = plan.state is StateDesign.MEMORY or (
         plan.state is StateDesign.HANDOFF and all(fault.kind in ABRUPT for fault in acted)
     )
-    if plan.balancer is not Balancer.STICKY or not comparable or len(acted) != 1 or acted[0].kind == "roll":
+    if plan.balancer is Balancer.PLAIN or not comparable or len(acted) != 1 or acted[0].kind == "roll":
         return []
     fault = acted[0]
     act_s = fault.act_s or 0.0

@@ -10,6 +10,7 @@ import pytest
 from clusters.kubernetes.api import Api
 from clusters.kubernetes.kinds import NAMESPACE
 from results.model import Outcome, Summary
+from statefall.commands.advise import PUBLISHED
 from tests.kubernetes.conftest import place
 from tests.kubernetes.timeline import vacant
 from tests.main_job.conductor import call, overrides, run_folder
@@ -18,6 +19,11 @@ from tests.main_job.test_default_experiment import HALF, victims_own_count
 pytestmark = [pytest.mark.kubernetes, pytest.mark.timeout(600)]
 
 NAMESPACE_NAME = "statefall-experiment"
+LOCALLY = {
+    (cell.service, cell.balancer): cell
+    for cell in Summary.from_json((PUBLISHED / "seed-7-local" / "summary.json").read_bytes()).cells
+}
+"""What the same seed ended with on the local cluster: the record that docs/kubernetes.md shows."""
 PHASES = overrides(("phases.recovery_s=6", f"gates.6.value={HALF}"))
 """As they are up to the fault: every shopper must have come, on a busy machine too."""
 
@@ -28,6 +34,20 @@ def empty(monkeypatch: pytest.MonkeyPatch) -> Iterator[Api]:
     monkeypatch.setenv("STATEFALL_NAMESPACE", NAMESPACE_NAME)
     with vacant(place(NAMESPACE_NAME)) as api:
         yield api
+
+
+def test_by_client_address_it_loses_what_the_victim_held(empty: Api, tmp_path: Path) -> None:
+    arms = overrides(("matrix.service=[stateful]", "matrix.balancer=[client-ip]"))
+    command = ("run", "--cluster", "kubernetes", "--seed", "7", "--out", "runs", *PHASES, *arms)
+    done = call(*command, cwd=tmp_path, timeout_s=300.0)
+    assert done.returncode == 0, f"{done.stdout}\n{done.stderr}"
+    folder = run_folder(tmp_path / "runs")
+    (cell,) = Summary.from_json((folder / "summary.json").read_bytes()).cells
+    # All load comes from one pod, so from one address: one replica holds everybody.
+    assert cell.lost_before_fault == 0
+    assert cell.sessions.lost in (0, cell.sessions.at_fault)
+    assert cell.sessions.lost == victims_own_count(folder, cell.name)
+    assert empty.get(NAMESPACE, NAMESPACE_NAME) is None
 
 
 def test_the_default_experiment_loses_what_it_loses_locally(empty: Api, tmp_path: Path) -> None:
@@ -51,6 +71,14 @@ def test_the_default_experiment_loses_what_it_loses_locally(empty: Api, tmp_path
     assert lost == victims_own_count(folder, sticky.name)
     assert sticky.lost_by_cause == {"pod_killed": lost}
     assert sticky.predicted_lost.low <= lost <= sticky.predicted_lost.high
+    plain = cells["stateful", "plain"]
+    assert plain.predicted_lost.low <= plain.sessions.lost <= plain.predicted_lost.high
+    for cell in summary.cells:
+        local = LOCALLY[cell.service, cell.balancer]
+        assert local.predicted_lost.low is not None
+        assert local.predicted_lost.high is not None
+        if cell.lost_before_fault == local.lost_before_fault == 0:
+            assert local.predicted_lost.low <= cell.sessions.lost <= local.predicted_lost.high
     for file in ("events.jsonl", "latency.hlog", "report.html"):
         assert (folder / file).stat().st_size > 0
     assert empty.get(NAMESPACE, NAMESPACE_NAME) is None

@@ -21,6 +21,7 @@ from flask import Flask
 from gunicorn.app.base import BaseApplication
 from gunicorn.arbiter import Arbiter
 
+from services.allocator import return_large_blocks
 from services.draining import DrainingWorker, die_with
 from services.replica import Replica
 from services.settings import Settings, SettingsError, new_boot_id, read_settings
@@ -122,6 +123,7 @@ def main(arguments: list[str] | None = None) -> int:
     """Entry point; returns the exit code: 0 ended when asked, 2 cannot start with these settings."""
     given = _options(arguments)
     logging.basicConfig(format="%(asctime)s %(levelname)s %(message)s")
+    return_large_blocks()
     try:
         host = given.bind.rpartition(":")[0]
         settings = replace(read_settings(), threads=given.threads, host=host)

@@ -6,12 +6,16 @@ Source: OWASP Password Storage Cheat Sheet.
 
 from __future__ import annotations
 
+import threading
 from typing import Final
 
 from argon2 import PasswordHasher
 from argon2.exceptions import InvalidHashError, VerificationError
 
 _HASHER: Final = PasswordHasher(time_cost=2, memory_cost=19 * 1024, parallelism=1)
+AT_ONCE: Final = 4
+"""Each takes 19 MiB, and a replica has sixteen threads and a limit (docs/decisions/0018)."""
+_turns: Final = threading.BoundedSemaphore(AT_ONCE)
 _NOBODY: Final = _HASHER.hash("no password", salt=b"statefall-nobody")
 
 
@@ -23,7 +27,8 @@ def hash_with_salt(password: str, salt: bytes) -> str:
 def matches(password_hash: str | None, password: str) -> bool:
     """Whether the password is right; takes as long for a user that does not exist (None)."""
     try:
-        _HASHER.verify(password_hash if password_hash is not None else _NOBODY, password)
+        with _turns:
+            _HASHER.verify(password_hash if password_hash is not None else _NOBODY, password)
     except (VerificationError, InvalidHashError):
         return False
     return password_hash is not None

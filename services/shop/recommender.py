@@ -25,6 +25,7 @@ COUNT: Final = 10
 """How many products an answer recommends."""
 _SPARE: Final = 20
 """More candidates than are shown, since some may not be for sale any more."""
+READING_TIMEOUT_S: Final = 15.0
 LOADING_PATIENCE_S: Final = 20.0
 """How long a request waits while another one reads the graph."""
 
@@ -99,10 +100,9 @@ class Recommender:
         return self._graph
 
     def _read(self) -> PurchaseGraph:
-        with self._database.connection() as connection, connection.transaction():
-            # All purchases take longer than the statement of a request may.
-            connection.execute("SET LOCAL statement_timeout = '15s'")
-            names = dict(connection.execute("SELECT id, name FROM products").fetchall())
+        # All purchases take longer than the statement of a request may.
+        with self._database.connection() as connection, connection.patient(READING_TIMEOUT_S):
+            names: dict[int, str] = dict(connection.execute("SELECT id, name FROM products").fetchall())
             users, products = _purchases(connection)
         return build_graph(names, users, products)
 

@@ -16,7 +16,7 @@ import psycopg
 from prometheus_client import Counter, Gauge
 from psycopg.rows import TupleRow
 
-from services.database import STATEMENT_TIMEOUT_MS, Connection
+from services.database import OPTIONS, Connection
 from services.metrics import Metrics
 from services.refusals import Overloaded, Unavailable
 from services.sessions.protocol import Ended
@@ -128,12 +128,11 @@ class StatefulConnectionManagement:
 
     def _connect(self, held: _Held) -> Connection:
         try:
-            held.connection = psycopg.connect(
+            held.connection = Connection.connect(
                 self._url,
-                autocommit=True,
                 connect_timeout=CONNECT_TIMEOUT_S,
-                options=f"-c statement_timeout={STATEMENT_TIMEOUT_MS}",
                 application_name="statefall-session",
+                **OPTIONS,
             )
         except psycopg.OperationalError as error:
             # The server's own limit has no error code on this side of a connection, only words:

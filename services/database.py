@@ -42,7 +42,7 @@ class Connection(psycopg.Connection[TupleRow]):
 
     @contextmanager
     def patient(self, statement_timeout_s: float) -> Iterator[None]:
-        """For statements that may take longer. Begins a transaction, to which the server's patience is bound."""
+        """For statements that may take longer: a transaction, to which the server's patience is bound."""
         self.answer_timeout_s = statement_timeout_s + 1.0
         try:
             with self.transaction():

@@ -107,19 +107,29 @@ class ReplicatedSessions:
             return self._have(key, epoch)
 
     def update(self, key: str, change: Change, epoch: int = 0) -> Session | None:
-        deadline = self._clock() + RACE_S
+        deadline, doubtful = self._clock() + RACE_S, None
         with self._locks.held(key):
             while True:
                 session = self._have(key, epoch)
                 if session is None:
                     return None
+                if doubtful is not None and session.version >= doubtful:
+                    raise Unavailable("the session has moved; whether this write was applied is not known")
                 changed = replace(change(session), version=session.version + 1)
                 # The copy first: what is not copied yet must not be seen by another request either.
-                if self._copy(changed, self._holdings.backup(key)):
-                    return changed
+                try:
+                    backup = self._copies.put(Kept(changed, self._ttl_s), self._holdings.backup(key))
+                except Superseded as superseded:
+                    self._holdings.disown(key, changed.epoch + 1)
+                    doubtful = changed.version if superseded.doubtful else doubtful
+                else:
+                    if self._holdings.commit(changed, backup):
+                        return changed
+                    doubtful = changed.version
                 self._measures.conflicts.inc()
                 if self._clock() > deadline:
-                    raise Unavailable("this session moves between replicas; this write was not applied")
+                    certainty = "was not applied" if doubtful is None else "may have been applied"
+                    raise Unavailable(f"this session moves between replicas; this write {certainty}")
 
     def holds(self, key: str) -> bool:
         return self._holdings.owns(key)
@@ -197,12 +207,3 @@ class ReplicatedSessions:
                 self._holdings.disown(key, kept.session.epoch + 1)
                 raise Unavailable("this session has just moved to another replica; ask again") from None
         return kept.session
-
-    def _copy(self, changed: Session, backup: str | None) -> bool:
-        """Copy a change and make it the session; False when another replica has become the owner."""
-        try:
-            backup = self._copies.put(Kept(changed, self._ttl_s), backup)
-        except Superseded:
-            self._holdings.disown(changed.key, changed.epoch + 1)
-            return False
-        return self._holdings.commit(changed, backup)

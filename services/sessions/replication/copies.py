@@ -26,6 +26,11 @@ logger = logging.getLogger(__name__)
 class Superseded(Exception):
     """Another replica has become the owner."""
 
+    def __init__(self, *, doubtful: bool) -> None:
+        """`doubtful`: some replica may have kept the refused version, and the new owner may go on from it."""
+        super().__init__("another replica has become the owner")
+        self.doubtful = doubtful
+
 
 def seal(codec: SessionCodec, kept: Kept) -> Sealed:
     """Ready to travel."""
@@ -61,14 +66,17 @@ class Copies:
         None when no other replica is there to keep it: the session is under-replicated. Raises
         Superseded when one of them knows of a newer owner.
         """
-        sealed = seal(self._codec, kept)
+        sealed, silent = seal(self._codec, kept), False
         for member in self._choices(kept.session.key, backup):
             try:
                 refused = self._client.call(member, Call.COPY, {"owner": self._boot, "sessions": [sealed]})
-            except (PeerGone, PeerSilent):
+            except PeerGone:
+                continue
+            except PeerSilent:
+                silent = True
                 continue
             if refused["refused"]:
-                raise Superseded
+                raise Superseded(doubtful=silent)
             if backup is not None and backup != member.boot:
                 self.forget(backup, kept.session.key, kept.session.epoch)
             return member.boot

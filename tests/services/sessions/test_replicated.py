@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import httpx
 import pytest
 
 from services.refusals import Unavailable
 from services.sessions.protocol import Ended
 from services.sessions.replicated import ReplicatedSessions
-from services.sessions.replication.wire import MAC_HEADER, Peers, pack
+from services.sessions.replication.members import Member
+from services.sessions.replication.peer_client import PeerClient, PeerSilent
+from services.sessions.replication.wire import MAC_HEADER, Call, Peers, pack
 from services.settings import SessionDesign
 from tests.services.backing import Valkey, wait_until
 from tests.services.sessions.conftest import MakeHousehold
@@ -198,3 +202,34 @@ def test_a_message_has_a_limit(house: Household) -> None:
         httpx.post(
             f"http://127.0.0.1:{a._server.port}/peer/ping", content=bytes(20_000_000), trust_env=False
         ).raise_for_status()
+
+
+def test_a_write_whose_copy_was_kept_by_a_silent_replica_is_not_applied_again(
+    house: Household, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its answer is lost, and the next replica to be asked has gone on from the silent one's copy."""
+    a, b, c = (house.start(boot) for boot in "abc")
+    assert isinstance(a, ReplicatedSessions)
+    assert isinstance(b, ReplicatedSessions)
+    assert isinstance(c, ReplicatedSessions)
+    a.create(session())
+    holder = b if a._holdings.backup(KEY) == "b" else c
+    other = c if holder is b else b
+    calls = PeerClient.call
+
+    def lost(client: PeerClient, member: Member, call: Call, *more: Any, **named: Any) -> Any:
+        answer = calls(client, member, call, *more, **named)
+        if client is a._client and call is Call.COPY and member.boot == holder._boot:
+            kept = holder._holdings.promote(KEY, other._boot, (0, 1))
+            assert kept is not None
+            other._holdings.own(kept, holder._boot)
+            raise PeerSilent(member.pod)
+        return answer
+
+    with monkeypatch.context() as patched:
+        patched.setattr(PeerClient, "call", lost)
+        with pytest.raises(Unavailable, match="not known"):
+            a.update(KEY, act)
+    found = other.load(KEY)
+    assert found is not None
+    assert (found.version, len(found.activity)) == (1, 1), "applied once"

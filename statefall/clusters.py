@@ -9,6 +9,8 @@ from pathlib import Path
 
 from clusters.protocol import Check, Cluster
 from foundation.errors import EnvironmentUnfit, InputError
+from foundation.terms import Balancer
+from statefall.plan import Plan
 
 
 class ClusterChoice(StrEnum):
@@ -30,6 +32,16 @@ def open_cluster(choice: ClusterChoice, run_dir: Path, *, ports: range | None = 
         if ports is not None:
             raise InputError("--ports is for the local cluster alone")
         return KubernetesCluster(run_dir)
+
+
+def refuse_unfit(choice: ClusterChoice, plan: Plan) -> None:
+    """Raises InputError when the plan has a cell that this kind of cluster can never run."""
+    if choice is ClusterChoice.LOCAL and any(cell.balancer is Balancer.CLIENT_IP for cell in plan.cells):
+        raise InputError(
+            "the balancer `client-ip` needs Kubernetes: it is the affinity of a Service, below layer 7",
+            where="matrix.balancer",
+            hint="--cluster kubernetes, or `sticky` here",
+        )
 
 
 def recover_all(choice: ClusterChoice) -> list[str]:

@@ -12,7 +12,7 @@ from foundation.clock import system_clock
 from foundation.errors import InputError
 from results.model import Outcome, Summary
 from results.table import print_table
-from statefall.clusters import ClusterChoice, open_cluster
+from statefall.clusters import ClusterChoice, open_cluster, refuse_unfit
 from statefall.plan import make_plan
 from statefall.progress import reporter
 from statefall.reading import find, read
@@ -75,6 +75,7 @@ def command(
     if only_plan:
         click.echo(plan.to_json(), nl=False)
         return 0
+    refuse_unfit(ClusterChoice(cluster), plan)
     request = Request(
         plan=plan, out=out, cluster_kind=cluster, rerun=_rerun(experiment, cluster, seed, repeats, overrides)
     )

@@ -27,6 +27,7 @@ def refused(*arguments: str, cwd: Path) -> str:
         (("run", "--set", "replica=3"), "did you mean 'replicas'?"),
         (("run", "--set", "replicas=-3"), "not -3"),
         (("run", "--set", "faults.0.at_s=1000"), "later than the run's end"),
+        (("run", "--set", "matrix.balancer=[client-ip]"), "`client-ip` needs Kubernetes"),
         (("run", "--seed", "minus"), "--seed"),
         (("run", "--repeats", "0"), "--repeats"),
         (("run", "--cluster", "moon"), "--cluster"),

@@ -205,7 +205,13 @@ def _victims_held(plan: CellPlan, timeline: CellTimeline, load: LoadResult) -> l
     if any(figures is None for figures in held) or any(loss.at_s < act_s for loss in timeline.losses):
         return []
     counted = sum(figures.sessions_active for figures in held if figures)
-    lost = sum(r.live_at_mark and r.verdict is Verdict.LOST for r in load.sessions)
+    lost = sum(
+        r.live_at_mark
+        and r.verdict is Verdict.LOST
+        # An address that was led elsewhere loses what another replica held, and no victim counted that.
+        and (plan.balancer is Balancer.STICKY or r.pod in fault.victims)
+        for r in load.sessions
+    )
     names = ", ".join(fault.victims)
     return [_equal(VICTIM_HELD, counted, lost, f"sessions that {names} counted just before = sessions lost")]
 

@@ -210,3 +210,11 @@ def test_the_last_count_before_the_act_is_taken() -> None:
 def test_a_graceful_handoff_loses_nothing_that_could_be_compared() -> None:
     story = Story().pods("a", "b").figures("a", "a1", 9.9, active=2).mark(2, a=2).fault("delete", "a")
     assert "victims_held" not in names(story, load(), state=StateDesign.HANDOFF)
+
+
+def test_by_client_address_only_what_the_victim_held_is_compared() -> None:
+    story = killed().loss("a", "a1", 12.0, session="1.1").loss("b", "b1", 12.0, session="3.1")
+    lost = [session("1.1", Verdict.LOST), session("2.1", Verdict.LOST)]
+    elsewhere = replace(session("3.1", Verdict.LOST), pod="b")
+    assert book("victims_held", story, load(*lost, elsewhere), balancer=Balancer.CLIENT_IP).holds
+    assert not book("victims_held", story, load(lost[0], elsewhere), balancer=Balancer.CLIENT_IP).holds

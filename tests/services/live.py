@@ -74,11 +74,13 @@ class User:
         answer = self.request("POST", contract.LOGIN, {"user": f"user{user_id}", "password": "shopper"})
         self.cookie = f"{contract.SESSION_COOKIE}={answer.cookies[contract.SESSION_COOKIE]}"
 
-    def request(self, method: str, path: str, body: Any = None) -> httpx.Response:
-        """A request over a connection of its own, which must be answered with 200."""
+    def request(
+        self, method: str, path: str, body: Any = None, *, at: Served | None = None
+    ) -> httpx.Response:
+        """A request over a connection of its own, here or at another replica, which must answer with 200."""
         answer = httpx.request(
             method,
-            f"{self.served.url}{path}",
+            f"{(at or self.served).url}{path}",
             json=body,
             headers={"Cookie": self.cookie},
             trust_env=False,

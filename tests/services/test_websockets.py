@@ -18,6 +18,7 @@ from tests.services.backing import DEADLINE_S, Valkey, wait_until
 from tests.services.conftest import KEY
 from tests.services.live import Live, User, figure
 from tests.services.serving import Served, serve
+from tests.services.sessions.processes import wait_for_peers
 
 Serve = Callable[..., Served]
 
@@ -311,6 +312,30 @@ def test_a_lost_session_is_told_over_the_open_websocket(start: Serve, valkey: Va
         valkey.client.flushall()  # the store loses everything
         assert live.next("session_lost")["code"] == "session_lost"
         assert live.closed() == (contract.CLOSE_SESSION_LOST, "session_lost")
+
+
+def test_a_session_that_moved_to_another_replica_is_not_told_lost(start: Serve) -> None:
+    here = start(STATE="replicated", STATE_KEYS=KEY)
+    there = start(pod="pod-b", STATE="replicated", STATE_KEYS=KEY)
+    wait_for_peers(here, there)
+    user = User(here, 227)
+    user.request("GET", contract.ORDERS)
+    with user.welcomed() as live:
+        user.request("POST", contract.ACTIVITY, {"action": "over there"}, at=there)
+        wait_until(
+            lambda: figure(here, "statefall_database_connections") == 0,
+            "the replica noticed that the session moved, and gave up what was its own alone",
+        )
+        reply = live.ask("reply", "chat", text="still here")
+        assert reply["version"] == 1
+        assert figure(here, "statefall_sessions_active") == 1  # the message fetched it
+        user.request("POST", contract.ACTIVITY, {"action": "and there again"}, at=there)
+        assert live.ask("reply", "chat", text="still here")["version"] == 2
+        user.request("POST", contract.LOGOUT, {}, at=there)
+        assert live.next("session_lost")["code"] == "unauthenticated"
+        assert live.closed()[0] == contract.CLOSE_SESSION_LOST
+    assert figure(here, "statefall_websockets_told_lost_total") == 1
+    assert figure(here, "statefall_sessions_lost_total", cause="unknown") == 0
 
 
 def test_a_replica_that_ends_tells_its_clients_and_does_not_wait_for_them(start: Serve) -> None:

@@ -123,6 +123,9 @@ class StatefulWebSocketService:
         for connection in self._connections.of_session(key):
             self._tell_lost(connection, code[ended] if ended else ErrorCode.SESSION_LOST)
 
+    def session_moved(self, key: str) -> None:
+        """Its WebSockets stay open; the next message of one fetches it (see `_received`)."""
+
     def _serve(self, connection: Connection, opened: socket.socket) -> None:
         stream = WebSocketStream(
             opened, connection.outbox, connection.vitals, ping_s=self._settings.websocket_ping_s

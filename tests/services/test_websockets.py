@@ -113,6 +113,7 @@ def test_another_sites_page_may_not_connect_with_the_users_cookie(served: Served
     with pytest.raises(InvalidStatus) as refused:
         user.connect(Origin="http://evil.example")
     assert refused.value.response.status_code == 400
+    assert b"evil" not in refused.value.response.body  # nothing of what came is repeated
     user.connect(Origin=served.url).connection.close()
 
 

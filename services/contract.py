@@ -75,14 +75,16 @@ OPENAPI: Final = "/openapi.json"  # GET; the description of this contract as the
 #   subscribe   channel                  -> subscribed: channel, messages (recent), positions
 #   unsubscribe channel                  -> unsubscribed: channel
 #   publish     channel, text, id?       -> published: channel, stream, number, reach, id
-#   chat        text, id?                -> reply: text, count, remembered, version, id
+#   chat        text, id?                -> reply: text, count, remembered, version, degraded?, id
 #   prefer      preferences {str: str}   -> preferences: preferences (of this connection alone)
 # and is sent, unasked:
-#   welcome: connection, pod, boot, user_id, version, connected_at, preferences, and of the user's own
-#     channel (`user:<id>`, to which it is subscribed) channel, messages, positions
+#   welcome: connection, pod, boot, user_id, version, degraded?, connected_at, preferences, and of the
+#     user's own channel (`user:<id>`, to which it stays subscribed) channel, messages, positions
 #   message: channel, stream, number, from (user id), text, at
 #   session_lost: code (an ErrorCode), before the close
 #   error: code, message, id?
+# `degraded` is true, and `version` means nothing, while the session store is away: what is said then
+# rests on the database alone. The answer to the opening handshake says so too (`Statefall-Session`).
 # `positions` is {stream: number}: what of each stream came before. In a stream every later number
 # follows the one before; one that does not shows that messages were lost.
 CLOSE_GOING_AWAY: Final = 1001

@@ -315,6 +315,30 @@ def test_a_lost_session_is_told_over_the_open_websocket(start: Serve, valkey: Va
         assert live.closed() == (contract.CLOSE_SESSION_LOST, "session_lost")
 
 
+def test_while_the_store_is_away_a_websocket_is_marked_degraded(start: Serve, valkey: Valkey) -> None:
+    served = start(STATE="external", STATE_KEYS=KEY)
+    user = User(served, 228)
+    user.request("POST", contract.ACTIVITY, {"action": "looked"})
+    with user.connect() as live:
+        assert session_headers(live) == ("known", "1")
+        for message in (live.next("welcome"), live.ask("reply", "chat", text="hello")):
+            assert message["version"] == 1
+            assert "degraded" not in message
+        valkey.stop()
+        reply = live.ask("reply", "chat", text="hello?")
+        assert (reply["degraded"], reply["version"]) == (True, 0)
+        with user.connect() as another:
+            assert session_headers(another) == ("degraded", None)
+            welcome = another.next("welcome")
+            assert (welcome["degraded"], welcome["user_id"]) == (True, 228)
+
+
+def session_headers(live: Live) -> tuple[str | None, str | None]:
+    response = live.connection.response
+    assert response is not None
+    return response.headers.get(contract.SESSION_HEADER), response.headers.get(contract.VERSION_HEADER)
+
+
 def test_a_session_that_moved_to_another_replica_is_not_told_lost(start: Serve) -> None:
     here = start(STATE="replicated", STATE_KEYS=KEY)
     there = start(pod="pod-b", STATE="replicated", STATE_KEYS=KEY)

@@ -152,7 +152,7 @@ class StatefulWebSocketService:
                 pod=self._settings.pod,
                 boot=self._settings.boot,
                 user_id=session.user_id,
-                version=session.version,
+                **_version(session),
                 connected_at=connection.vitals.connected_at_s,
                 preferences=connection.preferences,
                 **_shown(name, channel, connection.history_limit),
@@ -220,7 +220,7 @@ class StatefulWebSocketService:
             text=f"{facts.name or session.name}, {before}. I know: {facts}.",
             count=connection.chats,
             remembered=len(said),
-            version=session.version,
+            **_version(session),
             id=request.id,
         )
 
@@ -241,6 +241,11 @@ class StatefulWebSocketService:
         connection.send("session_lost", code=code)
         if connection.outbox.end(Close(CLOSE_SESSION_LOST, code)):
             self._measures.told_lost.inc()
+
+
+def _version(session: Session) -> dict[str, Any]:
+    degraded = {"degraded": True} if session.degraded else {}
+    return {"version": session.version, **degraded}
 
 
 def _shown(name: str, channel: Channel, limit: int) -> dict[str, Any]:

@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 import socket
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
+from typing import Final
 
 import httpx
 import pytest
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 
 from services import contract
+from services.stateful.realtime.broadcast import TOPIC
 from tests.services.backing import DEADLINE_S, Valkey, wait_until
 from tests.services.conftest import KEY
 from tests.services.live import Live, User, figure
@@ -21,6 +24,16 @@ from tests.services.serving import Served, serve
 from tests.services.sessions.processes import wait_for_peers
 
 Serve = Callable[..., Served]
+FORWARDED: Final = {
+    "boot": "another",
+    "channel": "forwarded",
+    "stream": "another.1",
+    "number": 1,
+    "sender": 7,
+    "text": "from afar",
+    "at_s": 5.0,
+}
+"""A message of another replica, as it travels."""
 
 
 @contextmanager
@@ -449,6 +462,60 @@ def test_what_was_missed_shows_as_a_gap_in_the_numbers(start: Serve, valkey: Val
         message = reads.next("message")
         assert message["stream"] == lost["stream"]
         assert message["number"] > lost["number"]  # so it can tell that something between is missing
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        b"\xff",
+        b"[]",
+        b'"text"',
+        b"{}",
+        *(
+            json.dumps({**FORWARDED, **change}).encode()
+            for change in (
+                {"boot": None},
+                {"channel": ["news"]},
+                {"channel": "No Channel"},
+                {"stream": {}},
+                {"number": "1"},
+                {"number": 0},
+                {"sender": None},
+                {"text": 7},
+                {"at_s": float("nan")},
+                {"more": 1},
+            )
+        ),
+    ],
+)
+def test_what_is_no_message_between_replicas_is_ignored_and_counted(
+    served: Served, running_valkey: Valkey, wrong: bytes
+) -> None:
+    def counted(direction: str) -> float:
+        return figure(served, "statefall_broadcast_messages_total", direction=direction)
+
+    wait_until(lambda: figure(served, "statefall_broadcast_listening") == 1, "it listens")
+    ignored, heard = counted("ignored"), counted("heard")
+    with User(served, 229).welcomed() as live:
+        live.ask("subscribed", "subscribe", channel="forwarded")
+        running_valkey.client.publish(TOPIC, wrong)
+        running_valkey.client.publish(TOPIC, json.dumps(FORWARDED))
+        assert live.next("message")["text"] == "from afar"
+    assert (counted("ignored"), counted("heard")) == (ignored + 1, heard + 1)
+    assert figure(served, "statefall_broadcast_listening") == 1
+
+
+def test_whether_a_replica_hears_the_others_can_be_seen(start: Serve, valkey: Valkey) -> None:
+    served = start()
+
+    def listens(answer: float) -> bool:
+        return figure(served, "statefall_broadcast_listening") == answer
+
+    wait_until(lambda: listens(1), "it listens")
+    valkey.stop()
+    wait_until(lambda: listens(0), "it is deaf")
+    valkey.start()
+    wait_until(lambda: listens(1), "it listens again")
 
 
 def test_many_writers_at_once_make_one_stream_without_a_hole(served: Served) -> None:

@@ -73,7 +73,7 @@ OPENAPI: Final = "/openapi.json"  # GET; the description of this contract as the
 # -- over the WebSocket -----------------------------------------------------------------------------
 # Text messages, each a JSON object with `type`. A client sends (`id` comes back in the answer):
 #   subscribe   channel                  -> subscribed: channel, messages (recent), positions
-#   unsubscribe channel                  -> unsubscribed: channel
+#   unsubscribe channel                  -> unsubscribed: channel (never the user's own: an error)
 #   publish     channel, text, id?       -> published: channel, stream, number, reach, id
 #   chat        text, id?                -> reply: text, count, remembered, version, degraded?, id
 #   prefer      preferences {str: str}   -> preferences: preferences (of this connection alone)
@@ -96,7 +96,7 @@ CLOSE_SESSION_LOST: Final = 4401
 CLOSE_TOO_SLOW: Final = 4408
 """More messages wait than the connection may hold back; connect again."""
 OWN_CHANNEL: Final = "user:{user_id}"
-"""Reaches all connections of a user. Only the user subscribes, everybody may publish."""
+"""Reaches all connections of a user, who are subscribed as long as they are open. Everybody may publish."""
 DEFAULT_HISTORY_LIMIT: Final = 50
 MAX_HISTORY_LIMIT: Final = 200
 """How many recent messages `subscribed` brings at most: by the preference `message_history_limit`."""

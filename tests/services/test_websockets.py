@@ -2,58 +2,26 @@
 
 from __future__ import annotations
 
-import json
 import os
 import signal
 import socket
-from collections.abc import Callable, Iterator
+import threading
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import ExitStack, contextmanager
-from typing import Final
+from contextlib import ExitStack
 
 import httpx
 import pytest
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 
 from services import contract
-from services.stateful.realtime.broadcast import TOPIC
+from services.stateful.realtime.websocket_service import StatefulWebSocketService
 from tests.services.backing import DEADLINE_S, Valkey, wait_until
-from tests.services.conftest import KEY
-from tests.services.live import Live, User, figure
-from tests.services.serving import Served, serve
-from tests.services.sessions.processes import wait_for_peers
-
-Serve = Callable[..., Served]
-FORWARDED: Final = {
-    "boot": "another",
-    "channel": "forwarded",
-    "stream": "another.1",
-    "number": 1,
-    "sender": 7,
-    "text": "from afar",
-    "at_s": 5.0,
-}
-"""A message of another replica, as it travels."""
-
-
-@contextmanager
-def replicas(database_url: str, store: Valkey) -> Iterator[Serve]:
-    """Serves replicas of the stateful twin; settings can be changed by name."""
-    with ExitStack() as served:
-
-        def start(*, pod: str = "pod-a", graceful_s: int = 30, threads: int = 4, **settings: str) -> Served:
-            environ = {
-                "STATEFALL_POD": pod,
-                "STATEFALL_DATABASE_URL": database_url,
-                "STATEFALL_STORE_URL": store.url,
-                "STATEFALL_JWT_KEYS": KEY,
-                "STATEFALL_ENVIRONMENT": "local",
-                **{f"STATEFALL_{name}": value for name, value in settings.items()},
-            }
-            options = ("--threads", str(threads), "--graceful-timeout", str(graceful_s))
-            return served.enter_context(serve("stateful", environ, *options))
-
-        yield start
+from tests.services.conftest import KEY, MakeReplica
+from tests.services.live import Live, Serve, User, figure, replicas
+from tests.services.serving import Served
+from tests.services.sessions.designs import session
+from tests.services.shopper import sample
 
 
 @pytest.fixture
@@ -152,6 +120,30 @@ def test_nobody_listens_to_anothers_own_channel(served: Served) -> None:
     with User(served, 206).welcomed() as live:
         refused = live.ask("subscribed", "subscribe", channel="user:207")
         assert (refused["type"], refused["code"]) == ("error", "bad_request")
+
+
+def test_nobody_can_be_deaf_to_messages_to_its_user(served: Served) -> None:
+    with User(served, 206).welcomed() as live:
+        refused = live.ask("unsubscribed", "unsubscribe", channel="user:206")
+        assert (refused["type"], refused["code"]) == ("error", "bad_request")
+        live.ask("published", "publish", channel="user:206", text="still heard")
+        assert live.next("message")["text"] == "still heard"
+
+
+def test_without_a_thread_for_it_a_connection_is_cut_and_forgotten(make_replica: MakeReplica) -> None:
+    replica = make_replica("stateful")
+    (service,) = (part for part in replica.parts if isinstance(part, StatefulWebSocketService))
+    ours, theirs = socket.socketpair()
+    before = threading.stack_size(1 << 60)  # more than there is: no thread can be started
+    try:
+        service.take(ours, session(), "cookie")
+    finally:
+        threading.stack_size(before)
+    with theirs:
+        assert theirs.recv(1) == b""
+    assert service.held_sessions() == frozenset()
+    assert sample(replica, "statefall_websocket_connections") == 0
+    assert sample(replica, "statefall_websockets_closed_total", ending="broken") == 1
 
 
 def test_subscribing_brings_the_recent_messages_and_then_every_one_without_a_gap(served: Served) -> None:
@@ -328,54 +320,6 @@ def test_a_lost_session_is_told_over_the_open_websocket(start: Serve, valkey: Va
         assert live.closed() == (contract.CLOSE_SESSION_LOST, "session_lost")
 
 
-def test_while_the_store_is_away_a_websocket_is_marked_degraded(start: Serve, valkey: Valkey) -> None:
-    served = start(STATE="external", STATE_KEYS=KEY)
-    user = User(served, 228)
-    user.request("POST", contract.ACTIVITY, {"action": "looked"})
-    with user.connect() as live:
-        assert session_headers(live) == ("known", "1")
-        for message in (live.next("welcome"), live.ask("reply", "chat", text="hello")):
-            assert message["version"] == 1
-            assert "degraded" not in message
-        valkey.stop()
-        reply = live.ask("reply", "chat", text="hello?")
-        assert (reply["degraded"], reply["version"]) == (True, 0)
-        with user.connect() as another:
-            assert session_headers(another) == ("degraded", None)
-            welcome = another.next("welcome")
-            assert (welcome["degraded"], welcome["user_id"]) == (True, 228)
-
-
-def session_headers(live: Live) -> tuple[str | None, str | None]:
-    response = live.connection.response
-    assert response is not None
-    return response.headers.get(contract.SESSION_HEADER), response.headers.get(contract.VERSION_HEADER)
-
-
-def test_a_session_that_moved_to_another_replica_is_not_told_lost(start: Serve) -> None:
-    here = start(STATE="replicated", STATE_KEYS=KEY)
-    there = start(pod="pod-b", STATE="replicated", STATE_KEYS=KEY)
-    wait_for_peers(here, there)
-    user = User(here, 227)
-    user.request("GET", contract.ORDERS)
-    with user.welcomed() as live:
-        user.request("POST", contract.ACTIVITY, {"action": "over there"}, at=there)
-        wait_until(
-            lambda: figure(here, "statefall_database_connections") == 0,
-            "the replica noticed that the session moved, and gave up what was its own alone",
-        )
-        reply = live.ask("reply", "chat", text="still here")
-        assert reply["version"] == 1
-        assert figure(here, "statefall_sessions_active") == 1  # the message fetched it
-        user.request("POST", contract.ACTIVITY, {"action": "and there again"}, at=there)
-        assert live.ask("reply", "chat", text="still here")["version"] == 2
-        user.request("POST", contract.LOGOUT, {}, at=there)
-        assert live.next("session_lost")["code"] == "unauthenticated"
-        assert live.closed()[0] == contract.CLOSE_SESSION_LOST
-    assert figure(here, "statefall_websockets_told_lost_total") == 1
-    assert figure(here, "statefall_sessions_lost_total", cause="unknown") == 0
-
-
 def test_a_replica_that_ends_tells_its_clients_and_does_not_wait_for_them(start: Serve) -> None:
     served = start(graceful_s=120)
     user = User(served, 222)
@@ -462,60 +406,6 @@ def test_what_was_missed_shows_as_a_gap_in_the_numbers(start: Serve, valkey: Val
         message = reads.next("message")
         assert message["stream"] == lost["stream"]
         assert message["number"] > lost["number"]  # so it can tell that something between is missing
-
-
-@pytest.mark.parametrize(
-    "wrong",
-    [
-        b"\xff",
-        b"[]",
-        b'"text"',
-        b"{}",
-        *(
-            json.dumps({**FORWARDED, **change}).encode()
-            for change in (
-                {"boot": None},
-                {"channel": ["news"]},
-                {"channel": "No Channel"},
-                {"stream": {}},
-                {"number": "1"},
-                {"number": 0},
-                {"sender": None},
-                {"text": 7},
-                {"at_s": float("nan")},
-                {"more": 1},
-            )
-        ),
-    ],
-)
-def test_what_is_no_message_between_replicas_is_ignored_and_counted(
-    served: Served, running_valkey: Valkey, wrong: bytes
-) -> None:
-    def counted(direction: str) -> float:
-        return figure(served, "statefall_broadcast_messages_total", direction=direction)
-
-    wait_until(lambda: figure(served, "statefall_broadcast_listening") == 1, "it listens")
-    ignored, heard = counted("ignored"), counted("heard")
-    with User(served, 229).welcomed() as live:
-        live.ask("subscribed", "subscribe", channel="forwarded")
-        running_valkey.client.publish(TOPIC, wrong)
-        running_valkey.client.publish(TOPIC, json.dumps(FORWARDED))
-        assert live.next("message")["text"] == "from afar"
-    assert (counted("ignored"), counted("heard")) == (ignored + 1, heard + 1)
-    assert figure(served, "statefall_broadcast_listening") == 1
-
-
-def test_whether_a_replica_hears_the_others_can_be_seen(start: Serve, valkey: Valkey) -> None:
-    served = start()
-
-    def listens(answer: float) -> bool:
-        return figure(served, "statefall_broadcast_listening") == answer
-
-    wait_until(lambda: listens(1), "it listens")
-    valkey.stop()
-    wait_until(lambda: listens(0), "it is deaf")
-    valkey.start()
-    wait_until(lambda: listens(1), "it listens again")
 
 
 def test_many_writers_at_once_make_one_stream_without_a_hole(served: Served) -> None:

@@ -73,16 +73,18 @@ OPENAPI: Final = "/openapi.json"  # GET; the description of this contract as the
 # -- over the WebSocket -----------------------------------------------------------------------------
 # Text messages, each a JSON object with `type`. A client sends (`id` comes back in the answer):
 #   subscribe   channel                  -> subscribed: channel, messages (recent), positions
-#   unsubscribe channel                  -> unsubscribed: channel
+#   unsubscribe channel                  -> unsubscribed: channel (never the user's own: an error)
 #   publish     channel, text, id?       -> published: channel, stream, number, reach, id
-#   chat        text, id?                -> reply: text, count, remembered, version, id
+#   chat        text, id?                -> reply: text, count, remembered, version, degraded?, id
 #   prefer      preferences {str: str}   -> preferences: preferences (of this connection alone)
 # and is sent, unasked:
-#   welcome: connection, pod, boot, user_id, version, connected_at, preferences, and of the user's own
-#     channel (`user:<id>`, to which it is subscribed) channel, messages, positions
+#   welcome: connection, pod, boot, user_id, version, degraded?, connected_at, preferences, and of the
+#     user's own channel (`user:<id>`, to which it stays subscribed) channel, messages, positions
 #   message: channel, stream, number, from (user id), text, at
 #   session_lost: code (an ErrorCode), before the close
 #   error: code, message, id?
+# `degraded` is true, and `version` means nothing, while the session store is away: what is said then
+# rests on the database alone. The answer to the opening handshake says so too (`Statefall-Session`).
 # `positions` is {stream: number}: what of each stream came before. In a stream every later number
 # follows the one before; one that does not shows that messages were lost.
 CLOSE_GOING_AWAY: Final = 1001
@@ -94,7 +96,7 @@ CLOSE_SESSION_LOST: Final = 4401
 CLOSE_TOO_SLOW: Final = 4408
 """More messages wait than the connection may hold back; connect again."""
 OWN_CHANNEL: Final = "user:{user_id}"
-"""Reaches all connections of a user. Only the user subscribes, everybody may publish."""
+"""Reaches all connections of a user, who are subscribed as long as they are open. Everybody may publish."""
 DEFAULT_HISTORY_LIMIT: Final = 50
 MAX_HISTORY_LIMIT: Final = 200
 """How many recent messages `subscribed` brings at most: by the preference `message_history_limit`."""

@@ -8,6 +8,7 @@ no thread from requests.
 
 from __future__ import annotations
 
+import logging
 import socket
 from collections.abc import Iterable, Mapping
 from typing import Any, Final, NoReturn
@@ -21,6 +22,8 @@ from websockets.typing import Origin
 from services.refusals import BadRequest
 
 _SOCKET: Final = "gunicorn.socket"
+
+logger = logging.getLogger(__name__)
 
 
 class Upgraded(Exception):
@@ -53,7 +56,9 @@ def shake_hands(environ: Mapping[str, Any], headers: Iterable[tuple[str, str]]) 
     protocol = ServerProtocol(origins=[None, Origin(f"http://{host}"), Origin(f"https://{host}")])
     response = protocol.accept(request)
     if response.status_code != 101:
-        raise BadRequest(f"no WebSocket: {protocol.handshake_exc}")
+        # What the library says of it may repeat what the client sent.
+        logger.warning("no WebSocket: %r", protocol.handshake_exc)
+        raise BadRequest("this is not an opening handshake of a WebSocket, or one from another site")
     for name, value in headers:
         response.headers[name] = value
     connection: socket.socket = environ[_SOCKET]

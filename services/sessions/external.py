@@ -74,6 +74,10 @@ class ExternalSessions:
     def holds(self, key: str) -> bool:
         return self._records.state(key) is State.LIVE
 
+    def moved(self, key: str) -> bool:
+        """No replica has it to itself."""
+        return False
+
     def delete(self, key: str) -> bool:
         self._forget(key)
         return self._records.finish(key)

@@ -87,6 +87,10 @@ class HandoffSessions:
     def holds(self, key: str) -> bool:
         return self._memory.holds(key) or key in self._leaving or self._direct.holds(key)
 
+    def moved(self, key: str) -> bool:
+        """Only a replica that ends gives its sessions away."""
+        return False
+
     def delete(self, key: str) -> bool:
         if not self._draining and self._memory.delete(key):
             return True

@@ -57,6 +57,10 @@ class MemorySessions:
         with self._lock:
             return self._find(key) is not None
 
+    def moved(self, key: str) -> bool:
+        """It stays where it began."""
+        return False
+
     def delete(self, key: str) -> bool:
         with self._lock:
             if self._find(key) is None:

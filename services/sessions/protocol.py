@@ -47,7 +47,13 @@ class SessionStore(Protocol):
         """Apply one write and return what it made; renews as `load` does; None when it is not known."""
 
     def holds(self, key: str) -> bool:
-        """Whether `load` would find it; unlike that it renews nothing."""
+        """Whether `load` would find it; unlike that it renews nothing and moves nothing.
+
+        Raises Unavailable where that cannot be known now.
+        """
+
+    def moved(self, key: str) -> bool:
+        """Whether another replica has taken over a session that `load` would find."""
 
     def delete(self, key: str) -> bool:
         """End a session at its user's wish; False when it was not known."""

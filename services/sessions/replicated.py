@@ -31,7 +31,7 @@ from services.sessions.measures import SessionMeasures
 from services.sessions.protocol import Change, Ended
 from services.sessions.replication.answers import Answers
 from services.sessions.replication.copies import Copies, Superseded
-from services.sessions.replication.holdings import Holdings
+from services.sessions.replication.holdings import Holdings, Role
 from services.sessions.replication.members import Member, Members
 from services.sessions.replication.peer_client import PeerClient, PeerGone, PeerSilent
 from services.sessions.replication.peer_server import PeerServer
@@ -132,7 +132,12 @@ class ReplicatedSessions:
                     raise Unavailable(f"this session moves between replicas; this write {certainty}")
 
     def holds(self, key: str) -> bool:
-        return self._holdings.owns(key)
+        if self._holdings.owns(key):
+            return True
+        return self._search.newest(key).role in (Role.OWNER, Role.COPY)
+
+    def moved(self, key: str) -> bool:
+        return not self._holdings.owns(key)
 
     def delete(self, key: str) -> bool:
         with self._locks.held(key):

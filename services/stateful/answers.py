@@ -43,8 +43,14 @@ def set_session_cookie(response: Response, cookie: str) -> None:
 
 def session_answer(session: Session, status: SessionStatus = SessionStatus.KNOWN, **fields: Any) -> Response:
     """The JSON answer to a request of this session."""
+    tell_session(session, status)
+    marked = {"degraded": True} if session.degraded else {}
+    return web.answer(session.user_id, session.version, **marked, **fields)
+
+
+def tell_session(session: Session, status: SessionStatus = SessionStatus.KNOWN) -> None:
+    """Say on this request's answer what became of its session; a degraded one has no version."""
     if session.degraded:
         web.know_session(SessionStatus.DEGRADED)
-        return web.answer(session.user_id, session.version, degraded=True, **fields)
-    web.know_session(status, session.version)
-    return web.answer(session.user_id, session.version, **fields)
+    else:
+        web.know_session(status, session.version)

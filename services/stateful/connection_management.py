@@ -107,6 +107,9 @@ class StatefulConnectionManagement:
             finally:
                 held.lock.release()
 
+    def session_moved(self, key: str) -> None:
+        self.session_gone(key, None)  # where the session is now, it gets another one
+
     def close(self) -> None:
         """Close all connections."""
         with self._lock:

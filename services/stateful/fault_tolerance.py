@@ -1,10 +1,11 @@
 """StatefulFaultTolerance: a session that is lost is noticed, not only stumbled upon.
 
 Beside its state a session may hold things of this process: open WebSockets, a database connection.
-When it ends (logout, expiry, a store that lost it, another replica that took it over) these are
-given up, and a user who still has a WebSocket open is told over it at once. Everybody else is told
-on the next request (see `lookup`). Where the whole replica fails, its sessions are counted as lost
-by those that their users are sent to, and the balancer drops it by its readiness.
+When it ends (logout, expiry, a store that lost it) these are given up, and a user who still has a
+WebSocket open is told over it at once. Everybody else is told on the next request (see `lookup`). A
+session that another replica took over is not lost: its WebSockets stay open here, and only what the
+other replica gets anew for it is given up. Where the whole replica fails, its sessions are counted as
+lost by those that their users are sent to, and the balancer drops it by its readiness.
 """
 
 from __future__ import annotations
@@ -29,7 +30,10 @@ class Holder(Protocol):
         """Keys of the sessions that something is kept for."""
 
     def session_gone(self, key: str, ended: Ended | None) -> None:
-        """The session is not here any more; `ended` says how it ended, where that is known."""
+        """The session is no more; `ended` says how it ended, where that is known."""
+
+    def session_moved(self, key: str) -> None:
+        """Another replica has taken the session over; it lives."""
 
 
 class StatefulFaultTolerance:
@@ -57,7 +61,7 @@ class StatefulFaultTolerance:
             holder.session_gone(key, ended)
 
     def look(self) -> None:
-        """Look once at all held sessions. While the store does not answer, nothing is known of any."""
+        """Look once at all held sessions. While who knows does not answer, nothing is known of any."""
         held: set[str] = set()
         for holder in self.holders:
             held |= holder.held_sessions()
@@ -68,6 +72,9 @@ class StatefulFaultTolerance:
                 return
             if gone:
                 self.gone(key)
+            elif self._sessions.moved(key):
+                for holder in self.holders:
+                    holder.session_moved(key)
 
     def _run(self) -> None:
         while not self._end.wait(self._interval_s):

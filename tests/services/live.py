@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
 from types import TracebackType
 from typing import Any
 
@@ -13,8 +15,31 @@ from websockets.exceptions import ConnectionClosed
 from websockets.sync.client import ClientConnection, connect
 
 from services import contract
-from tests.services.backing import DEADLINE_S
-from tests.services.serving import Served
+from tests.services.backing import DEADLINE_S, Valkey
+from tests.services.conftest import KEY
+from tests.services.serving import Served, serve
+
+Serve = Callable[..., Served]
+
+
+@contextmanager
+def replicas(database_url: str, store: Valkey) -> Iterator[Serve]:
+    """Serves replicas of the stateful twin; settings can be changed by name."""
+    with ExitStack() as served:
+
+        def start(*, pod: str = "pod-a", graceful_s: int = 30, threads: int = 4, **settings: str) -> Served:
+            environ = {
+                "STATEFALL_POD": pod,
+                "STATEFALL_DATABASE_URL": database_url,
+                "STATEFALL_STORE_URL": store.url,
+                "STATEFALL_JWT_KEYS": KEY,
+                "STATEFALL_ENVIRONMENT": "local",
+                **{f"STATEFALL_{name}": value for name, value in settings.items()},
+            }
+            options = ("--threads", str(threads), "--graceful-timeout", str(graceful_s))
+            return served.enter_context(serve("stateful", environ, *options))
+
+        yield start
 
 
 class Live:
@@ -74,11 +99,13 @@ class User:
         answer = self.request("POST", contract.LOGIN, {"user": f"user{user_id}", "password": "shopper"})
         self.cookie = f"{contract.SESSION_COOKIE}={answer.cookies[contract.SESSION_COOKIE]}"
 
-    def request(self, method: str, path: str, body: Any = None) -> httpx.Response:
-        """A request over a connection of its own, which must be answered with 200."""
+    def request(
+        self, method: str, path: str, body: Any = None, *, at: Served | None = None
+    ) -> httpx.Response:
+        """A request over a connection of its own, here or at another replica, which must answer with 200."""
         answer = httpx.request(
             method,
-            f"{self.served.url}{path}",
+            f"{(at or self.served).url}{path}",
             json=body,
             headers={"Cookie": self.cookie},
             trust_env=False,

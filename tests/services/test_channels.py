@@ -93,6 +93,17 @@ def test_a_channel_remembers_so_many_messages_and_streams() -> None:
         assert f"boot {MAX_HISTORY_LIMIT + 4}" in channel.positions
 
 
+def test_a_replicas_own_numbers_go_on_however_many_others_come_and_go() -> None:
+    channels = Subscribers().channels()
+    ours, _ = channels.publish("a", 1, "ours", 0.0, forwarded)
+    for number in range(STREAMS * 2):
+        channels.heard(Message("a", f"boot {number}", 1, 1, "theirs", 0.0))
+    again, _ = channels.publish("a", 1, "ours again", 0.0, forwarded)
+    assert (again.stream, again.number) == (ours.stream, 2)
+    with channels.held("a") as channel:
+        assert len(channel.positions) == STREAMS
+
+
 def test_a_forgotten_channel_begins_another_stream_and_one_with_subscribers_is_not_forgotten() -> None:
     subscribers = Subscribers()
     subscribers.subscribed.add("kept")

@@ -5,41 +5,23 @@ from __future__ import annotations
 import os
 import signal
 import socket
-from collections.abc import Callable, Iterator
+import threading
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack
 
 import httpx
 import pytest
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 
 from services import contract
+from services.stateful.realtime.websocket_service import StatefulWebSocketService
 from tests.services.backing import DEADLINE_S, Valkey, wait_until
-from tests.services.conftest import KEY
-from tests.services.live import Live, User, figure
-from tests.services.serving import Served, serve
-
-Serve = Callable[..., Served]
-
-
-@contextmanager
-def replicas(database_url: str, store: Valkey) -> Iterator[Serve]:
-    """Serves replicas of the stateful twin; settings can be changed by name."""
-    with ExitStack() as served:
-
-        def start(*, pod: str = "pod-a", graceful_s: int = 30, threads: int = 4, **settings: str) -> Served:
-            environ = {
-                "STATEFALL_POD": pod,
-                "STATEFALL_DATABASE_URL": database_url,
-                "STATEFALL_STORE_URL": store.url,
-                "STATEFALL_JWT_KEYS": KEY,
-                "STATEFALL_ENVIRONMENT": "local",
-                **{f"STATEFALL_{name}": value for name, value in settings.items()},
-            }
-            options = ("--threads", str(threads), "--graceful-timeout", str(graceful_s))
-            return served.enter_context(serve("stateful", environ, *options))
-
-        yield start
+from tests.services.conftest import KEY, MakeReplica
+from tests.services.live import Live, Serve, User, figure, replicas
+from tests.services.serving import Served
+from tests.services.sessions.designs import session
+from tests.services.shopper import sample
 
 
 @pytest.fixture
@@ -112,6 +94,7 @@ def test_another_sites_page_may_not_connect_with_the_users_cookie(served: Served
     with pytest.raises(InvalidStatus) as refused:
         user.connect(Origin="http://evil.example")
     assert refused.value.response.status_code == 400
+    assert b"evil" not in refused.value.response.body  # nothing of what came is repeated
     user.connect(Origin=served.url).connection.close()
 
 
@@ -137,6 +120,30 @@ def test_nobody_listens_to_anothers_own_channel(served: Served) -> None:
     with User(served, 206).welcomed() as live:
         refused = live.ask("subscribed", "subscribe", channel="user:207")
         assert (refused["type"], refused["code"]) == ("error", "bad_request")
+
+
+def test_nobody_can_be_deaf_to_messages_to_its_user(served: Served) -> None:
+    with User(served, 206).welcomed() as live:
+        refused = live.ask("unsubscribed", "unsubscribe", channel="user:206")
+        assert (refused["type"], refused["code"]) == ("error", "bad_request")
+        live.ask("published", "publish", channel="user:206", text="still heard")
+        assert live.next("message")["text"] == "still heard"
+
+
+def test_without_a_thread_for_it_a_connection_is_cut_and_forgotten(make_replica: MakeReplica) -> None:
+    replica = make_replica("stateful")
+    (service,) = (part for part in replica.parts if isinstance(part, StatefulWebSocketService))
+    ours, theirs = socket.socketpair()
+    before = threading.stack_size(1 << 60)  # more than there is: no thread can be started
+    try:
+        service.take(ours, session(), "cookie")
+    finally:
+        threading.stack_size(before)
+    with theirs:
+        assert theirs.recv(1) == b""
+    assert service.held_sessions() == frozenset()
+    assert sample(replica, "statefall_websocket_connections") == 0
+    assert sample(replica, "statefall_websockets_closed_total", ending="broken") == 1
 
 
 def test_subscribing_brings_the_recent_messages_and_then_every_one_without_a_gap(served: Served) -> None:

@@ -95,6 +95,34 @@ class Search:
                     return found
         return None
 
+    def newest(self, key: str) -> Standing:
+        """The newest that is known of a session that this replica does not own; it stays where it is.
+
+        Raises Unavailable when that cannot be known now.
+        """
+        if not (self._members.joined and self._members.steady()):
+            raise Unavailable("this replica does not know the others now; ask again")
+        best = self._holdings.standing(key)
+        if best.role is Role.COPY and self._members.alive(best.owner):
+            return best  # its owner would have said that it ended
+        silent = False
+        for member in self._order(key, best.owner):
+            try:
+                answer = self._client.call(member, Call.NEWEST, {"keys": [key]})
+            except PeerGone:
+                continue
+            except PeerSilent:
+                silent = True
+                continue
+            best = max(best, standing_of(answer["standings"][0]), key=lambda standing: standing.rank)
+            if best.role is Role.OWNER:
+                return best
+        if silent:
+            raise Unavailable("a replica that may have this session does not answer; ask again")
+        if best.role is Role.ENDED:
+            self._holdings.heard_of_end(key, best.epoch, best.ended or Ended.EXPIRED)
+        return max(best, self._holdings.standing(key), key=lambda standing: standing.rank)
+
     def _ask_all(
         self, key: str, at_least_epoch: int, mine: Standing
     ) -> tuple[Found | None, list[tuple[str, Standing]]]:

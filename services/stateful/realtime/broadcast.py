@@ -13,13 +13,16 @@ import threading
 import time
 from collections.abc import Callable
 from dataclasses import asdict
-from typing import Final
+from typing import Annotated, Final
 
 import redis
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError
 
+from services.bodies import Line
 from services.refusals import Unavailable
 from services.stateful.realtime.channels import Message
 from services.stateful.realtime.measures import RealtimeMeasures
+from services.stateful.realtime.requests import Channel
 from services.store import Store
 
 TOPIC: Final = "statefall:broadcast"
@@ -32,6 +35,25 @@ SILENCE_S: Final = 5.0
 logger = logging.getLogger(__name__)
 
 
+class Forwarded(BaseModel):
+    """A message as it travels: who else can publish to the store is not known, so nothing is assumed."""
+
+    model_config = ConfigDict(strict=True, extra="forbid", frozen=True)
+
+    boot: str
+    """Of the replica that sends it, which hears it too."""
+    channel: Channel
+    stream: Annotated[str, StringConstraints(min_length=1, max_length=128)]
+    number: Annotated[int, Field(ge=1)]
+    sender: Annotated[int, Field(ge=1)]
+    text: Line
+    at_s: Annotated[float, Field(ge=0, allow_inf_nan=False)]
+
+    def message(self) -> Message:
+        """What the channel keeps."""
+        return Message(**self.model_dump(exclude={"boot"}))
+
+
 class Broadcast:
     """Sends and hears. Every replica hears everything: the topic is one for all channels."""
 
@@ -39,9 +61,11 @@ class Broadcast:
         self, store: Store, boot: str, measures: RealtimeMeasures, heard: Callable[[Message], None]
     ) -> None:
         self._store, self._boot, self._messages, self._heard = store, boot, measures.broadcast, heard
+        self._ignored = measures.broadcast.labels("ignored")
         self._end = threading.Event()
         self.listening = threading.Event()
         """Set while messages of other replicas are heard."""
+        measures.tell_listening_with(self.listening.is_set)
         self._thread = threading.Thread(target=self._run, name="broadcast", daemon=True)
 
     def open(self) -> None:
@@ -70,8 +94,12 @@ class Broadcast:
             try:
                 self._listen()
             except (redis.RedisError, OSError):
-                self.listening.clear()
-                self._end.wait(RECONNECT_S)
+                logger.debug("the store is away")
+            except Exception:
+                # Without this thread the replica would be deaf and not know it.
+                logger.exception("listening to %s", TOPIC)
+            self.listening.clear()
+            self._end.wait(RECONNECT_S)
 
     def _listen(self) -> None:
         with self._store.client.pubsub() as subscription:  # type: ignore[no-untyped-call]
@@ -94,12 +122,16 @@ class Broadcast:
 
     def _take(self, data: bytes) -> None:
         try:
-            document = json.loads(data)
-            ours = document.pop("boot") == self._boot
-            message = Message(**document)
-        except (ValueError, TypeError, KeyError, AttributeError):
+            forwarded = Forwarded.model_validate_json(data)
+        except ValidationError:
+            self._ignored.inc()
             logger.warning("somebody else publishes to %s: %d bytes ignored", TOPIC, len(data))
             return
-        if not ours:
-            self._messages.labels("heard").inc()
-            self._heard(message)
+        if forwarded.boot == self._boot:
+            return
+        self._messages.labels("heard").inc()
+        try:
+            self._heard(forwarded.message())
+        except Exception:
+            # One message that cannot be delivered must not cost those that come after it.
+            logger.exception("a message of another replica in %s", forwarded.channel)

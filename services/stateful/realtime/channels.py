@@ -21,7 +21,7 @@ from services.contract import MAX_HISTORY_LIMIT
 CHANNELS: Final = 2_000
 """How many channels a replica remembers; those without subscribers are forgotten first."""
 STREAMS: Final = 64
-"""How many streams of a channel are remembered: replicas that came and went."""
+"""How many streams of a channel are remembered, with the replica's own: others came and went."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,6 +44,7 @@ class Channel:
     """What a replica knows of one channel. Use it under its lock."""
 
     stream: str
+    """This replica's own."""
     lock: threading.Lock = field(default_factory=threading.Lock)
     positions: OrderedDict[str, int] = field(default_factory=OrderedDict)
     """The newest number of each stream that was heard of."""
@@ -55,7 +56,8 @@ class Channel:
         self.positions[message.stream] = message.number
         self.positions.move_to_end(message.stream)
         if len(self.positions) > STREAMS:
-            self.positions.popitem(last=False)
+            # Never this replica's own: its numbers would begin anew in the same stream.
+            del self.positions[next(stream for stream in self.positions if stream != self.stream)]
 
     def recent(self, limit: int) -> list[Message]:
         """The newest messages, oldest first."""

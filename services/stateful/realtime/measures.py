@@ -41,11 +41,20 @@ class RealtimeMeasures:
         )
         self.broadcast = Counter(
             "statefall_broadcast_messages",
-            "Messages between replicas by direction (sent, heard, unsent).",
+            "Messages between replicas by direction (sent, heard, unsent; ignored: not a message).",
             ["direction"],
+            registry=registry,
+        )
+        self._listening = Gauge(
+            "statefall_broadcast_listening",
+            "Whether messages of other replicas are heard now.",
             registry=registry,
         )
 
     def count_connections_with(self, connected: Callable[[], int]) -> None:
         """Ask `connected` at each scrape."""
         self._open.set_function(lambda: float(connected()))
+
+    def tell_listening_with(self, listening: Callable[[], bool]) -> None:
+        """Ask `listening` at each scrape."""
+        self._listening.set_function(lambda: float(listening()))

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from flask import Flask, Response, request
 
-from services import contract, web
+from services import contract
 from services.contract import SessionStatus
+from services.sessions.session import Session
 from services.settings import Settings
-from services.stateful.answers import session_cookie
+from services.stateful.answers import session_cookie, tell_session
 from services.stateful.lookup import Lookup
 from services.stateful.realtime.websocket_service import StatefulWebSocketService
 from services.upgrade import UpgradedResponse, shake_hands
@@ -30,7 +31,17 @@ class WebSocketRoute:
         session = self._lookup.load(cookie)
         assert cookie is not None
         self._service.check_open()
-        opened = shake_hands(request.environ, self._headers)
-        web.know_session(SessionStatus.KNOWN, session.version)
+        tell_session(session)
+        opened = shake_hands(request.environ, [*self._headers, *_session_headers(session)])
         self._service.take(opened, session, cookie)
         return UpgradedResponse()
+
+
+def _session_headers(session: Session) -> list[tuple[str, str]]:
+    """As every other answer has them; this one is not sent by the server, which would add them."""
+    if session.degraded:
+        return [(contract.SESSION_HEADER, SessionStatus.DEGRADED.value)]
+    return [
+        (contract.SESSION_HEADER, SessionStatus.KNOWN.value),
+        (contract.VERSION_HEADER, str(session.version)),
+    ]

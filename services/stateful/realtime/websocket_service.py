@@ -107,9 +107,17 @@ class StatefulWebSocketService:
         else:
             self._measures.refused.inc()
             connection.outbox.end(Close(CLOSE_TRY_LATER, f"{self._settings.websockets} are connected"))
-        threading.Thread(
+        thread = threading.Thread(
             target=self._serve, args=(connection, opened), name=f"ws-{connection.id}", daemon=True
-        ).start()
+        )
+        try:
+            thread.start()
+        except RuntimeError:
+            # There is no HTTP answer any more that could say it: the client sees that it was cut.
+            logger.exception("no thread for a WebSocket")
+            connection.outbox.discard()
+            opened.close()
+            self._forget(connection, Ending.BROKEN)
 
     def connections_of(self, user_id: int) -> tuple[Connection, ...]:
         """The user's connections to this replica."""
@@ -123,6 +131,9 @@ class StatefulWebSocketService:
         for connection in self._connections.of_session(key):
             self._tell_lost(connection, code[ended] if ended else ErrorCode.SESSION_LOST)
 
+    def session_moved(self, key: str) -> None:
+        """Its WebSockets stay open; the next message of one fetches it (see `_received`)."""
+
     def _serve(self, connection: Connection, opened: socket.socket) -> None:
         stream = WebSocketStream(
             opened, connection.outbox, connection.vitals, ping_s=self._settings.websocket_ping_s
@@ -131,8 +142,11 @@ class StatefulWebSocketService:
         try:
             ending = stream.serve(lambda text: self._received(connection, text))
         finally:
-            self._connections.remove(connection)
-            self._measures.closed.labels(ending.value).inc()
+            self._forget(connection, ending)
+
+    def _forget(self, connection: Connection, ending: Ending) -> None:
+        self._connections.remove(connection)
+        self._measures.closed.labels(ending.value).inc()
 
     def _drain_when_asked(self) -> None:
         self._drain_asked.get()
@@ -149,7 +163,7 @@ class StatefulWebSocketService:
                 pod=self._settings.pod,
                 boot=self._settings.boot,
                 user_id=session.user_id,
-                version=session.version,
+                **_version(session),
                 connected_at=connection.vitals.connected_at_s,
                 preferences=connection.preferences,
                 **_shown(name, channel, connection.history_limit),
@@ -167,8 +181,7 @@ class StatefulWebSocketService:
                 case Subscribe():
                     self._subscribe(connection, request.channel)
                 case Unsubscribe():
-                    self._connections.unsubscribe(connection, request.channel)
-                    connection.send("unsubscribed", channel=request.channel)
+                    self._unsubscribe(connection, request.channel)
                 case Publish():
                     self._publish(connection, request)
                 case Chat():
@@ -192,6 +205,12 @@ class StatefulWebSocketService:
         with self._channels.held(name) as channel:
             self._connections.subscribe(connection, name)
             connection.send("subscribed", **_shown(name, channel, connection.history_limit))
+
+    def _unsubscribe(self, connection: Connection, name: str) -> None:
+        if name == OWN_CHANNEL.format(user_id=connection.user_id):
+            raise BadRequest("channel: messages to its user reach every connection")
+        self._connections.unsubscribe(connection, name)
+        connection.send("unsubscribed", channel=name)
 
     def _publish(self, connection: Connection, request: Publish) -> None:
         message, forwarded = self._channels.publish(
@@ -217,7 +236,7 @@ class StatefulWebSocketService:
             text=f"{facts.name or session.name}, {before}. I know: {facts}.",
             count=connection.chats,
             remembered=len(said),
-            version=session.version,
+            **_version(session),
             id=request.id,
         )
 
@@ -238,6 +257,11 @@ class StatefulWebSocketService:
         connection.send("session_lost", code=code)
         if connection.outbox.end(Close(CLOSE_SESSION_LOST, code)):
             self._measures.told_lost.inc()
+
+
+def _version(session: Session) -> dict[str, Any]:
+    degraded = {"degraded": True} if session.degraded else {}
+    return {"version": session.version, **degraded}
 
 
 def _shown(name: str, channel: Channel, limit: int) -> dict[str, Any]:

@@ -8,7 +8,7 @@ import httpx
 import pytest
 
 from services.refusals import Unavailable
-from services.sessions.protocol import Ended
+from services.sessions.protocol import Ended, SessionStore
 from services.sessions.replicated import ReplicatedSessions
 from services.sessions.replication.members import Member
 from services.sessions.replication.peer_client import PeerClient, PeerSilent
@@ -41,6 +41,18 @@ def wait_until_safe(house: Household, sessions: int) -> None:
         return owned == sessions and total(house, "statefall_sessions_under_replicated") == 0
 
     wait_until(safe, f"all {sessions} sessions have an owner and a copy")
+
+
+def wait_until_known(replica: SessionStore, *, held: bool) -> None:
+    """The replica says of the session that it is held, or not."""
+
+    def known() -> bool:
+        try:
+            return replica.holds(KEY) is held
+        except Unavailable:
+            return False
+
+    wait_until(known, f"the session is {'' if held else 'not '}held")
 
 
 def test_a_write_is_on_another_replica_before_it_is_answered(house: Household) -> None:
@@ -178,6 +190,32 @@ def test_copies_live_as_long_as_their_sessions_are_read(make_household: MakeHous
             return
         house.close()
     pytest.fail("this machine stands still for seconds")
+
+
+def test_a_session_that_moved_is_still_held_by_all_and_stays_where_it_is(house: Household) -> None:
+    a, b, c = house.start("a"), house.start("b"), house.start("c")
+    a.create(session())
+    for owner in (b, c):  # so that a has nothing of it left, not even the copy
+        assert owner.load(KEY) is not None
+    wait_until(lambda: total(house, "statefall_sessions_backed_up") == 1, "copies of no use are forgotten")
+    for replica in (a, b, c):
+        assert replica.holds(KEY)
+        assert replica.moved(KEY) is (replica is not c)
+    assert (a.active(), b.active(), c.active()) == (0, 0, 1)
+    house.kill("c")
+    for replica in (a, b):
+        wait_until_known(replica, held=True)  # its copy lives
+
+
+def test_the_end_of_a_session_is_heard_of_where_it_once_was(house: Household) -> None:
+    a, b, c = house.start("a"), house.start("b"), house.start("c")
+    a.create(session())
+    for owner in (b, c):
+        assert owner.load(KEY) is not None
+    assert c.delete(KEY)
+    for replica in (a, b, c):
+        wait_until_known(replica, held=False)
+        assert replica.ended(KEY) is Ended.LOGGED_OUT
 
 
 def test_peers_must_prove_that_they_are_peers(house: Household) -> None:

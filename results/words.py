@@ -82,7 +82,7 @@ COUNTED: Final[Mapping[str, str]] = {
     "statefall_session_conflicts_total": "copies found older than the store's, and fetched anew",
     "statefall_under_replicated_total": "writes that found no backup to copy them to",
     "statefall_store_errors_total": "calls to the store that failed",
-    "statefall_store_refusals_total": "calls not made: the breaker was open, or the store full",
+    "statefall_store_refusals_total": "calls not made: breaker open, store full or no connection left",
     "statefall_store_seconds_count": "calls to the store",
     "statefall_database_connections_refused_total": "sessions refused a database connection at the limit",
     "statefall_conversation_exchanges_total": "exchanges of conversations",

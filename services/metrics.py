@@ -127,11 +127,11 @@ class Metrics:
         )
         self.store_refusals = Counter(
             "statefall_store_refusals",
-            "Calls that the store or our breaker turned away: out of memory (capacity), known to be down.",
+            "Calls turned away: store out of memory (capacity), known to be down, all connections in use.",
             ["reason"],
             registry=self.registry,
         )
-        for reason in ("breaker", "capacity"):
+        for reason in ("breaker", "capacity", "connections"):
             self.store_refusals.labels(reason)
         self.store_breaker_open = Gauge(
             "statefall_store_breaker_open", "1 while calls to the store are refused.", registry=self.registry

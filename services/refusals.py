@@ -8,7 +8,7 @@ Refusal                      the base; carries the contract's error code
 ├── SessionExpired      401  the session or the token was too old
 ├── NotFound            404  no such product, user or route
 ├── Throttled           429  too many wrong passwords for this user or from this address
-├── Overloaded          503  a limit is reached; later it may work
+├── Overloaded          503  a limit is reached; later it may work (StoreBusy says so, too)
 └── Unavailable         503  the database (or, as StoreUnavailable, the store) does not answer
 """
 

@@ -27,11 +27,14 @@ class Part(Protocol):
 class Replica:
     """What both twins are made of; a twin adds its routes to `app` and its parts to `parts`."""
 
-    def __init__(self, settings: Settings, checks: Mapping[str, Check] | None = None) -> None:
+    def __init__(
+        self, settings: Settings, checks: Mapping[str, Check] | None = None, *, websockets: int = 0
+    ) -> None:
+        """`websockets`: how many may be open. Their threads use the store as those of requests do."""
         self.settings = settings
         self.metrics = Metrics(settings.pod, settings.boot)
         self.database = Database(settings.database_url, connections=settings.threads)
-        self.store = _store(settings, self.metrics)
+        self.store = _store(settings, self.metrics, settings.threads + websockets)
         self.catalogue = Catalogue(self.database)
         self.app = make_app(settings, self.metrics)
         self.parts: list[Part] = [self.database, self.store]
@@ -67,10 +70,8 @@ class Replica:
                 self.app.logger.exception("closing %s", type(part).__name__)
 
 
-def _store(settings: Settings, metrics: Metrics) -> Store:
+def _store(settings: Settings, metrics: Metrics, connections: int) -> Store:
     try:
-        return Store(
-            settings.store_url, metrics, connections=settings.threads, replicas=settings.store_replicas
-        )
+        return Store(settings.store_url, metrics, connections=connections, replicas=settings.store_replicas)
     except ValueError as error:
         raise SettingsError(f"STATEFALL_STORE_URL: {error}") from None

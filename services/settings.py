@@ -101,7 +101,8 @@ class Settings:
     session_connections: int = 32
     """How many sessions of the stateful twin may hold a database connection of their own."""
     websockets: int = 200
-    """How many WebSockets may be open; each has a thread of its own and takes none from requests."""
+    """How many WebSockets may be open; each has a thread of its own and takes none from requests.
+    The pool of store connections has room for one each."""
     websocket_ping_s: float = 20.0
     """How often a WebSocket is pinged, and how long it may take to answer."""
     recommendation_rounds: int = 1

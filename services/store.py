@@ -18,6 +18,7 @@ import redis
 from redis.cluster import RedisCluster
 
 from services.breaker import Breaker
+from services.contract import ErrorCode
 from services.metrics import Metrics
 from services.refusals import Unavailable
 from services.store_client import TIMEOUT_S, Client, connector
@@ -45,6 +46,12 @@ class Unconfirmed(redis.RedisError):
 
 class StoreFull(StoreUnavailable):
     """The store refused a write because its memory is used up; nothing was written."""
+
+
+class StoreBusy(StoreUnavailable):
+    """All our connections to the store are in use; nothing was sent, and the store may be well."""
+
+    code = ErrorCode.OVERLOADED
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,6 +127,9 @@ class Store:
             self._breaker.succeeded()
             self._metrics.store_refusals.labels("capacity").inc()
             raise StoreFull("the store is full") from error
+        except redis.MaxConnectionsError as error:  # tells the breaker nothing
+            self._metrics.store_refusals.labels("connections").inc()
+            raise StoreBusy("all connections to the store are in use; try again soon") from error
         except redis.RedisError as error:
             if isinstance(error, _NOT_ANSWERED):
                 self._breaker.failed()

@@ -3,10 +3,14 @@
 Whichever it is, a command is sent once. redis-py repeats a failed command by default, and a repeated
 write may be applied twice; a redirection (MOVED, ASK) is followed, because the node that sends one
 did nothing.
+
+A connection that none is left for is refused with `redis.MaxConnectionsError`, whichever client it is: that
+says nothing of the store.
 """
 
 from __future__ import annotations
 
+import queue
 from collections.abc import Callable
 from typing import Any, Final
 from urllib.parse import SplitResult, unquote, urlsplit
@@ -30,6 +34,16 @@ def _once() -> Retry:
     return Retry(NoBackoff(), 0)
 
 
+class _Idle(queue.LifoQueue[Any]):
+    """A pool's idle connections. redis-py would call a wait in vain for one a lost connection."""
+
+    def get(self, block: bool = True, timeout: float | None = None) -> Any:
+        try:
+            return super().get(block, timeout)
+        except queue.Empty:
+            raise redis.MaxConnectionsError("all connections are in use") from None
+
+
 def connector(url: str, connections: int) -> Callable[[], Client]:
     """What makes the client. Raises ValueError that says what is wrong with the URL.
 
@@ -45,7 +59,12 @@ def connector(url: str, connections: int) -> Callable[[], Client]:
     if parts.scheme in _SINGLE:
         return lambda: redis.Redis.from_pool(
             redis.BlockingConnectionPool.from_url(
-                url, max_connections=connections, timeout=TIMEOUT_S, **_patience(), retry=_once()
+                url,
+                max_connections=connections,
+                timeout=TIMEOUT_S,
+                queue_class=_Idle,
+                **_patience(),
+                retry=_once(),
             )
         )
     if parts.scheme == SENTINEL:

@@ -48,7 +48,7 @@ IN_STORE = frozenset({SessionDesign.EXTERNAL, SessionDesign.WRITE_THROUGH})
 
 def create(settings: Settings) -> Replica:
     """A replica of the stateful twin. Raises SettingsError for a state design that it does not have."""
-    replica = Replica(settings)
+    replica = Replica(settings, websockets=settings.websockets)
     measures = SessionMeasures(replica.metrics.registry)
     sessions = make_sessions(settings, replica.store, measures)
     if isinstance(sessions, ReplicatedSessions):

@@ -12,7 +12,7 @@ from services.sessions.protocol import Change, Ended, SessionStore
 from services.sessions.session import Session
 from services.sessions.tickets import Forged, Ticket, Tickets
 from services.stateful.degraded import DegradedSessions
-from services.store import StoreUnavailable
+from services.store import StoreBusy, StoreUnavailable
 
 REMEMBERED_LOGOUTS: Final = 65_536
 """How many logouts on this replica are remembered for the case that the store goes away."""
@@ -58,6 +58,8 @@ class Lookup:
         ticket = self._read(cookie)
         try:
             return self._found(ticket, self._sessions.load(ticket.key, ticket.epoch))
+        except StoreBusy:  # the store may be well, and a degraded answer would hide what it has
+            raise
         except StoreUnavailable:
             if self._degraded is None:
                 raise

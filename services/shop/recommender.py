@@ -1,11 +1,12 @@
 """The edges of the recommendations: purchases from the database in, products that can be bought out.
 
 The graph of all purchases is the same for everybody and holds nobody's name: application state that
-each replica reads once, when it is first asked. It is not a session and is not lost with one.
+each replica reads once, in the background, when it starts. It is not a session and is not lost with one.
 """
 
 from __future__ import annotations
 
+import logging
 import threading
 import time
 from collections.abc import Callable
@@ -26,11 +27,17 @@ COUNT: Final = 10
 _SPARE: Final = 20
 """More candidates than are shown, since some may not be for sale any more."""
 READING_TIMEOUT_S: Final = 15.0
-LOADING_PATIENCE_S: Final = 20.0
-"""How long a request waits while another one reads the graph."""
+PATIENCE_S: Final = 1.0
+"""How long a request waits for a graph that is still being read."""
+RETRY_S: Final = 0.5
+"""Between two attempts to read it."""
+CLOSE_S: Final = 0.5
+"""How long the end of a replica waits for an attempt that is under way."""
 
 _PAIR: Final = np.dtype([("user", ">i4"), ("product", ">i4")])
 """What PostgreSQL's `int4send` makes of two integers."""
+
+logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,7 +70,10 @@ def shown(recommendations: Recommendations) -> dict[str, Any]:
 
 
 class Recommender:
-    """Computes recommendations. Raises services.refusals.Unavailable when the database does not answer."""
+    """A part of the replica: computes recommendations on the graph that it reads after its start.
+
+    Raises services.refusals.Unavailable when the graph or the database is not there.
+    """
 
     def __init__(
         self,
@@ -71,11 +81,30 @@ class Recommender:
         catalogue: Catalogue,
         rounds: int,
         now: Callable[[], float] = time.time,
+        clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._database, self._catalogue = database, catalogue
-        self._rounds, self._now = rounds, now
-        self._loading = threading.Lock()
+        self._rounds, self._now, self._clock = rounds, now, clock
         self._graph: PurchaseGraph | None = None
+        self._read_once, self._end = threading.Event(), threading.Event()
+        self._thread = threading.Thread(target=self._load, name="purchases", daemon=True)
+        self._traffic_from_s = 0.0
+
+    def open(self) -> None:
+        """Begin to read; does not wait."""
+        self._traffic_from_s = self._clock() + READING_TIMEOUT_S
+        self._thread.start()
+
+    def close(self) -> None:
+        """End, whether it was read or not."""
+        self._end.set()
+        self._thread.join(timeout=CLOSE_S)
+
+    def check(self) -> None:
+        """For readiness: a new replica waits, so that a roll-out refuses nobody, but not for ever, since
+        the shop can do without recommendations. Raises Unavailable."""
+        if not self._read_once.is_set() and self._clock() < self._traffic_from_s:
+            raise Unavailable("the purchases are still being read")
 
     def recommend(self, taste: Taste) -> Recommendations:
         """What fits this taste best and is for sale."""
@@ -89,15 +118,23 @@ class Recommender:
         return Recommendations(for_sale[:COUNT], self._now())
 
     def graph(self) -> PurchaseGraph:
-        """The graph, read from the database when it is needed first."""
+        """The graph. Raises Unavailable while it is not there."""
+        self._read_once.wait(PATIENCE_S)
         if self._graph is None:
-            if not self._loading.acquire(timeout=LOADING_PATIENCE_S):
-                raise Unavailable("the purchases are still being read")
-            try:
-                self._graph = self._graph or self._read()
-            finally:
-                self._loading.release()
+            raise Unavailable("the purchases are still being read")
         return self._graph
+
+    def _load(self) -> None:
+        while self._graph is None and not self._end.is_set():
+            try:
+                self._graph = self._read()
+                self._read_once.set()
+            except Unavailable:  # the database is not there yet; its users say so
+                self._end.wait(RETRY_S)
+            except Exception:
+                # Without this thread there would be no recommendations until the next start.
+                logger.exception("reading the purchases")
+                self._end.wait(READING_TIMEOUT_S)
 
     def _read(self) -> PurchaseGraph:
         # All purchases take longer than the statement of a request may.

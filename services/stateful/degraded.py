@@ -2,7 +2,8 @@
 
 The cookie proves who asks, and the database knows the user's name and preferences; cart, recent
 actions and conversation are in the store and stay there. The answer is marked `degraded`, nothing of it
-is kept, and a write is refused, since it could only be acknowledged by forgetting it.
+is kept, and a write is refused, since it could only be acknowledged by forgetting it. Whether the session
+has expired or was logged out elsewhere is not known meanwhile: docs/decisions/0013-degraded-is-read-only.md.
 """
 
 from __future__ import annotations

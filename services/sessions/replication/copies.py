@@ -66,17 +66,15 @@ class Copies:
         None when no other replica is there to keep it: the session is under-replicated. Raises
         Superseded when one of them knows of a newer owner.
         """
-        sealed, silent = seal(self._codec, kept), False
+        sealed, doubtful = seal(self._codec, kept), False
         for member in self._choices(kept.session.key, backup):
             try:
                 refused = self._client.call(member, Call.COPY, {"owner": self._boot, "sessions": [sealed]})
-            except PeerGone:
-                continue
-            except PeerSilent:
-                silent = True
+            except (PeerGone, PeerSilent):  # one that is gone may have kept it first, and given it away
+                doubtful = True
                 continue
             if refused["refused"]:
-                raise Superseded(doubtful=silent)
+                raise Superseded(doubtful=doubtful)
             if backup is not None and backup != member.boot:
                 self.forget(backup, kept.session.key, kept.session.epoch)
             return member.boot

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import threading
+from collections.abc import Mapping
 from typing import Any
 
 import httpx
@@ -10,11 +12,9 @@ import pytest
 from services.refusals import Unavailable
 from services.sessions.protocol import Ended, SessionStore
 from services.sessions.replicated import ReplicatedSessions
-from services.sessions.replication.members import Member
-from services.sessions.replication.peer_client import PeerClient, PeerSilent
-from services.sessions.replication.wire import MAC_HEADER, Call, Peers, pack
+from services.sessions.replication.wire import MAC_HEADER, Call, Message, Peers, pack
 from services.settings import SessionDesign
-from tests.services.backing import Valkey, wait_until
+from tests.services.backing import DEADLINE_S, Valkey, wait_until
 from tests.services.sessions.conftest import MakeHousehold
 from tests.services.sessions.designs import STATE_KEY, Household, session
 from tests.services.sessions.test_every_design import act, use_until_the_unused_one_is_gone
@@ -242,32 +242,39 @@ def test_a_message_has_a_limit(house: Household) -> None:
         ).raise_for_status()
 
 
-def test_a_write_whose_copy_was_kept_by_a_silent_replica_is_not_applied_again(
-    house: Household, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize("dies", [False, True], ids=["falls silent", "dies"])
+def test_a_write_whose_copy_was_kept_without_an_answer_is_not_applied_again(
+    house: Household, dies: bool
 ) -> None:
-    """Its answer is lost, and the next replica to be asked has gone on from the silent one's copy."""
-    a, b, c = (house.start(boot) for boot in "abc")
-    assert isinstance(a, ReplicatedSessions)
-    assert isinstance(b, ReplicatedSessions)
-    assert isinstance(c, ReplicatedSessions)
+    """The next replica to be asked has gone on from that copy meanwhile."""
+    a, b, c = (_replicated(house.start(boot)) for boot in "abc")
     a.create(session())
-    holder = b if a._holdings.backup(KEY) == "b" else c
-    other = c if holder is b else b
-    calls = PeerClient.call
+    holder, other = (b, c) if a._holdings.backup(KEY) == "b" else (c, b)
+    assert holder._server is not None
+    peers, told = holder._server._server, threading.Event()
+    keep = peers.handlers[Call.COPY]
 
-    def lost(client: PeerClient, member: Member, call: Call, *more: Any, **named: Any) -> Any:
-        answer = calls(client, member, call, *more, **named)
-        if client is a._client and call is Call.COPY and member.boot == holder._boot:
-            kept = holder._holdings.promote(KEY, other._boot, (0, 1))
-            assert kept is not None
-            other._holdings.own(kept, holder._boot)
-            raise PeerSilent(member.pod)
+    def keep_without_an_answer(message: Message) -> Mapping[str, Any]:
+        answer = keep(message)
+        other._members.strike("a")
+        assert versions(other.load(KEY)) == 1
+        if dies:
+            house.kill(holder._boot)
+        else:
+            told.wait(DEADLINE_S)
         return answer
 
-    with monkeypatch.context() as patched:
-        patched.setattr(PeerClient, "call", lost)
+    peers.handlers = {**peers.handlers, Call.COPY: keep_without_an_answer}
+    try:
         with pytest.raises(Unavailable, match="not known"):
             a.update(KEY, act)
-    found = other.load(KEY)
+    finally:
+        told.set()
+    found = a.load(KEY)
     assert found is not None
     assert (found.version, len(found.activity)) == (1, 1), "applied once"
+
+
+def _replicated(sessions: SessionStore) -> ReplicatedSessions:
+    assert isinstance(sessions, ReplicatedSessions)
+    return sessions

@@ -5,13 +5,21 @@ from __future__ import annotations
 import os
 import signal
 import time
+from contextlib import ExitStack
+from functools import partial
 
+import psutil
 import psycopg
 import pytest
 
+from services import contract
 from services.database import ANSWER_TIMEOUT_S, OPTIONS, Connection, Database
 from services.refusals import Unavailable
-from tests.services.backing import wait_until
+from services.settings import SessionDesign
+from services.shop.generate import Parameters
+from services.shop.prepare import prepare
+from tests.services.backing import Valkey, postgres, together, wait_until
+from tests.services.sessions.processes import Browser, replicas
 
 GENEROUS_S = 5 * ANSWER_TIMEOUT_S
 
@@ -21,6 +29,16 @@ def backends(url: str, name: str) -> list[int]:
     with psycopg.connect(url) as connection:
         rows = connection.execute("SELECT pid FROM pg_stat_activity WHERE application_name = %s", [name])
         return [int(pid) for (pid,) in rows]
+
+
+def server_processes(url: str) -> list[psutil.Process]:
+    """All of the server."""
+    with psycopg.connect(url) as connection:
+        row = connection.execute("SELECT pg_backend_pid()").fetchone()
+        assert row is not None
+        postmaster = psutil.Process(row[0]).parent()
+    assert postmaster is not None
+    return [postmaster, *postmaster.children()]
 
 
 def test_a_server_that_stands_still_is_not_waited_for_and_comes_back(database_url: str) -> None:
@@ -52,3 +70,54 @@ def test_a_connection_without_an_answer_is_closed(database_url: str) -> None:
         finally:
             os.kill(stopped, signal.SIGCONT)
         assert connection.closed
+
+
+def test_the_end_of_a_transaction_is_not_waited_for_either(database_url: str) -> None:
+    database = Database(database_url, connections=1)
+    database.open()
+    try:
+        wait_until(lambda: database.row("SELECT 1", ()) == (1,), "connected")
+        (stopped,) = backends(database_url, "statefall")
+
+        def stop_before_the_end() -> None:
+            with database.connection() as connection, connection.transaction():
+                connection.execute("SELECT 1")
+                os.kill(stopped, signal.SIGSTOP)
+
+        began_s = time.monotonic()
+        try:
+            with pytest.raises(Unavailable):
+                stop_before_the_end()
+            assert time.monotonic() - began_s < GENEROUS_S
+        finally:
+            os.kill(stopped, signal.SIGCONT)
+    finally:
+        database.close()
+
+
+def test_a_service_refuses_while_its_database_stands_still_and_recovers(valkey: Valkey) -> None:
+    """The whole server, so that new connections find nobody either; more requests than threads."""
+    with ExitStack() as servers:
+        database_url = servers.enter_context(postgres())
+        prepare(database_url, Parameters(seed=1, users=10, products=30))
+        start = servers.enter_context(replicas(SessionDesign.MEMORY, database_url, valkey.url))
+        served = start("pod-a", THREADS="4", RECOMMENDATION_TTL_S="0")
+        browser = Browser(1)
+        browser.login(served)
+        assert browser.send(served, "GET", contract.RECOMMENDATIONS).status == 200
+        assert browser.send(served, "GET", contract.ORDERS).status == 200
+        processes = server_processes(database_url)
+        for process in processes:
+            process.suspend()
+        try:
+            ask = partial(browser.send, served, "GET")
+            paths = [contract.RECOMMENDATIONS, contract.ORDERS, contract.READY] * 3
+            for answer in together([partial(ask, path) for path in paths]):
+                assert answer.status == 503
+                assert answer.took_s < GENEROUS_S
+        finally:
+            for process in processes:
+                process.resume()
+        wait_until(served.ready, "ready again")
+        for path in (contract.RECOMMENDATIONS, contract.ORDERS):
+            assert browser.send(served, "GET", path).status == 200

@@ -31,7 +31,7 @@ PATIENCE_S: Final = 1.0
 """How long a request waits for a graph that is still being read."""
 RETRY_S: Final = 0.5
 """Between two attempts to read it."""
-CLOSE_S: Final = 0.5
+CLOSE_S: Final = 0.2
 """How long the end of a replica waits for an attempt that is under way."""
 
 _PAIR: Final = np.dtype([("user", ">i4"), ("product", ">i4")])

@@ -120,7 +120,7 @@ def test_a_request_that_never_ends_does_not_keep_it(environ: dict[str, str]) -> 
 
 def test_draining_it_is_alive_but_not_ready(replica: Replica) -> None:
     client = replica.app.test_client()
-    assert client.get(contract.READY).status_code == 200
+    wait_until(lambda: client.get(contract.READY).status_code == 200, "it is ready")
     replica.drain()
     ready = client.get(contract.READY)
     assert (ready.status_code, ready.get_json()) == (503, {"ready": False, "failing": ["draining"]})

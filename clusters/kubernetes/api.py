@@ -17,6 +17,7 @@ from typing import Any, Final, cast
 import urllib3
 from kubernetes import client
 
+from clusters.kubernetes.access import CONNECT_TIMEOUT_S
 from clusters.kubernetes.kinds import Kind, Object, kind_of, labels_of, name_of
 from clusters.protocol import ClusterError
 from foundation.errors import EnvironmentUnfit, InputError
@@ -25,6 +26,9 @@ PART_OF: Final = "app.kubernetes.io/part-of"
 OURS: Final = f"{PART_OF}=statefall"
 FIELD_MANAGER: Final = "statefall"
 CALL_TIMEOUT_S: Final = 30.0
+SILENCE_S: Final = 90.0
+"""A watch that tells nothing for so long is dead: the API server sends a bookmark each minute."""
+_GONE: Final = 410
 _APPLY: Final = "application/apply-patch+yaml"
 _MERGE: Final = "application/merge-patch+json"
 
@@ -103,9 +107,13 @@ class Api:
             "allowWatchBookmarks": "true",
             "timeoutSeconds": str(timeout_s),
         }
-        response = self._call(
-            "GET", kind.path(self.namespace), f"watch {kind.plural}", query=query, timeout_s=timeout_s + 10.0
-        )
+        what = f"watch {kind.plural}"
+        try:
+            response = self._call("GET", kind.path(self.namespace), what, query=query, timeout_s=SILENCE_S)
+        except Refused as refusal:
+            if refusal.status == _GONE:
+                raise Expired(str(refusal)) from refusal
+            raise
         try:
             yield Watching(response)
         finally:
@@ -220,7 +228,10 @@ class Api:
 
     def _json(self, method: str, path: str, what: str, **options: Any) -> Object:
         response = self._call(method, path, what, **options)
-        return cast(Object, json.loads(response.data))
+        try:
+            return cast(Object, json.loads(response.data))
+        except (urllib3.exceptions.HTTPError, OSError, ValueError) as error:
+            raise self._unanswered(error) from error  # it broke off in the middle of its answer
 
     def _call(
         self,
@@ -242,20 +253,25 @@ class Api:
                 body=body,
                 auth_settings=["BearerToken"],
             )
-            response = self._client.call_api(*request, _request_timeout=timeout_s).response
+            response = self._client.call_api(
+                *request, _request_timeout=(CONNECT_TIMEOUT_S, timeout_s)
+            ).response
         except (client.ApiException, urllib3.exceptions.HTTPError, OSError) as error:
-            raise EnvironmentUnfit(
-                f"the cluster at {self.host} does not answer: {_cause(error)}",
-                hint="is it running, and is this its kubeconfig?",
-            ) from error
+            raise self._unanswered(error) from error
         if not 200 <= response.status < 300:
             raise self._refusal(what, response)
         return response
 
+    def _unanswered(self, error: Exception) -> EnvironmentUnfit:
+        return EnvironmentUnfit(
+            f"the cluster at {self.host} does not answer: {_cause(error)}",
+            hint="is it running, and is this its kubeconfig?",
+        )
+
     def _refusal(self, what: str, response: Any) -> Refused | EnvironmentUnfit:
         try:
             message = str(json.loads(response.data)["message"])
-        except (ValueError, KeyError, TypeError):
+        except (ValueError, KeyError, TypeError, urllib3.exceptions.HTTPError, OSError):
             message = f"{response.status} {response.reason}"
         line = message.splitlines()[0]
         if response.status == 401:

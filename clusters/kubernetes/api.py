@@ -31,6 +31,7 @@ SILENCE_S: Final = 90.0
 _GONE: Final = 410
 _APPLY: Final = "application/apply-patch+yaml"
 _MERGE: Final = "application/merge-patch+json"
+_OPERATIONS: Final = "application/json-patch+json"
 
 
 class Refused(ClusterError):
@@ -39,6 +40,10 @@ class Refused(ClusterError):
     def __init__(self, what: str, status: int, message: str, retry_after_s: float | None) -> None:
         self.status, self.retry_after_s = status, retry_after_s
         super().__init__(f"{what}: {message}")
+
+
+class Forbidden(EnvironmentUnfit):
+    """The caller has not the right to do this."""
 
 
 class Expired(ClusterError):
@@ -167,11 +172,15 @@ class Api:
         """Merge changes into something outside of the namespace; the caller has asked whether it should."""
         return self._patch(kind, name, changes)
 
-    def replace(self, thing: Object) -> Object:
-        """Write it if nobody else did since it was read. Raises Refused (409) otherwise."""
-        kind = self._ours(thing)
-        path = kind.path(self.namespace, name_of(thing))
-        return self._json("PUT", path, f"write {_words(thing)}", query=_MANAGED, body=thing)
+    def replace(self, kind: Kind, name: str, part: str, value: Object) -> Object:
+        """Put this in the place of one part (`/spec/template`) of an object of Statefall's, whole."""
+        if self._standing(kind, name) is None:
+            raise ClusterError(f"{kind.name} {name} is not there")
+        operation = {"op": "replace", "path": part, "value": value}
+        path = kind.path(self.namespace, name)
+        return self._json(
+            "PATCH", path, f"change {kind.name} {name}", query=_MANAGED, body=[operation], content=_OPERATIONS
+        )
 
     def post(self, kind: Kind, name: str, sub: str, body: Object) -> Object:
         """Call a subresource that acts (an eviction)."""
@@ -240,7 +249,7 @@ class Api:
         what: str,
         *,
         query: dict[str, str] | None = None,
-        body: Object | None = None,
+        body: Any = None,
         content: str = "application/json",
         timeout_s: float = CALL_TIMEOUT_S,
     ) -> Any:
@@ -283,7 +292,7 @@ class Api:
                 f"cannot {what}: {line}", hint="raise the quota, or use a namespace without one"
             )
         if response.status == 403:
-            return EnvironmentUnfit(
+            return Forbidden(
                 f"not allowed to {what}: {line}", hint="k8s/conductor/role.yaml lists what is needed"
             )
         after = response.headers.get("Retry-After")

@@ -112,7 +112,7 @@ class Observer:
             thread.start()
         for listed in self._listed.values():
             if not listed.wait(_PATIENCE_S):
-                break
+                raise ClusterError(f"the API server did not list the pods within {_PATIENCE_S:.0f} s")
         self._refuse_if_broken()
 
     def close(self) -> None:

@@ -90,7 +90,7 @@ class ApiServer:
         class Handler(BaseHTTPRequestHandler):
             protocol_version = "HTTP/1.1"
 
-            def do_GET(self) -> None:  # noqa: N802 - as http.server calls it
+            def do_GET(self) -> None:
                 address = urlparse(self.path)
                 self.close_connection = True
                 of_pods = address.path.endswith("/pods")

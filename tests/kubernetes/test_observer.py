@@ -117,7 +117,7 @@ def test_a_pod_that_vanished_while_nobody_watched_is_gone(server: ApiServer, obs
 def test_a_server_that_stays_away_is_given_up(server: ApiServer, observer: Observer) -> None:
     observer.open()
     server.close()
-    with pytest.raises(ClusterError, match="can no longer be watched: .*does not answer"):
+    with pytest.raises(ClusterError, match=r"can no longer be watched: .*does not answer"):
         observer.wait_for(lambda _: False, GENEROUS_S)
     with pytest.raises(ClusterError, match="can no longer be watched"):
         observer.pods("c1")

@@ -6,18 +6,21 @@ Whether a pod is the one that was meant is asked by UID: a name can come again w
 from __future__ import annotations
 
 import time
+from functools import partial
 from typing import Final
 
-from clusters.kubernetes.api import PART_OF, Refused
+from clusters.kubernetes.api import PART_OF, Forbidden, Refused
 from clusters.kubernetes.ground import Ground
 from clusters.kubernetes.kinds import NODE, POD, Object, labels_of, name_of
 from clusters.kubernetes.lease import Tenancy
 from clusters.kubernetes.manifests import COMPONENT, REPLICA, RUN_LABEL
 from clusters.kubernetes.observer import View
 from clusters.kubernetes.pods import pod_of, running
+from clusters.kubernetes.removal import every
 from clusters.kubernetes.tunnel import run_in
 from clusters.protocol import ClusterError, Pod
 
+_NOT_FOUND: Final = 404
 _TOO_MANY_REQUESTS: Final = 429
 _ASK_AGAIN_S: Final = 1.0
 
@@ -54,7 +57,7 @@ class Faults:
                 self._ground.api.post(POD, pod.name, "eviction", _eviction(pod, self._ground.place.namespace))
                 return
             except Refused as refusal:
-                if refusal.status == 404:
+                if refusal.status == _NOT_FOUND:
                     raise ClusterError(f"pod {pod.name} is gone") from refusal
                 wait_s = refusal.retry_after_s or _ASK_AGAIN_S
                 if refusal.status != _TOO_MANY_REQUESTS or time.monotonic() + wait_s > deadline:
@@ -89,22 +92,33 @@ class Faults:
             raise ClusterError(f"there is no node {node}")
         if standing["spec"].get("unschedulable"):
             return  # it is so already, and not ours to put back
+        self._tenancy.cordoned([*self._cordoned, node])
         self._cordoned.append(node)
-        self._tenancy.cordoned(self._cordoned)
-        self._ground.api.patch_node(NODE, node, {"spec": {"unschedulable": True}})
+        try:
+            self._ground.api.patch_node(NODE, node, {"spec": {"unschedulable": True}})
+        except (Refused, Forbidden):
+            self._forget(node)  # it was not done: there is nothing to put back
+            raise
 
     def uncordon(self, node: str) -> None:
         """Let pods onto a node again that was cordoned here; another is left as it is."""
         if node not in self._cordoned:
             return
-        self._ground.api.patch_node(NODE, node, {"spec": {"unschedulable": None}})
-        self._cordoned.remove(node)
-        self._tenancy.cordoned(self._cordoned)
+        try:
+            self._ground.api.patch_node(NODE, node, {"spec": {"unschedulable": None}})
+        except Refused as refusal:
+            if refusal.status != _NOT_FOUND:
+                raise
+        self._forget(node)
 
     def put_back(self) -> None:
-        """Uncordon every node that was cordoned here."""
-        for node in tuple(self._cordoned):
-            self.uncordon(node)
+        """Uncordon every node that was cordoned here. Raises ClusterError with all that failed."""
+        every(partial(self.uncordon, node) for node in tuple(self._cordoned))
+
+    def _forget(self, node: str) -> None:
+        left = [name for name in self._cordoned if name != node]
+        self._tenancy.cordoned(left)
+        self._cordoned = left
 
     def _mine(self, pod: Pod) -> Object:
         thing = self._ground.observer.find(pod.uid)

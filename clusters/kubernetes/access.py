@@ -3,19 +3,24 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
 import urllib3
+import yaml
 from kubernetes import client, config
+from kubernetes.config import kube_config
 
 from foundation.errors import EnvironmentUnfit, InputError
 
 DEFAULT_NAMESPACE: Final = "statefall"
 DEFAULT_IMAGE: Final = "statefall:0.1.0"
 CONNECT_TIMEOUT_S: Final = 5.0
+_DNS_LABEL: Final = re.compile(r"[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?")
+"""What a namespace may be called: RFC 1123, section 2.1."""
 _SERVICE_ACCOUNT: Final = Path("/var/run/secrets/kubernetes.io/serviceaccount")
 
 
@@ -32,11 +37,18 @@ class Place:
     def from_environment(cls, environ: Mapping[str, str] = os.environ) -> Place:
         """Read `STATEFALL_NAMESPACE`, `STATEFALL_CONTEXT` and `STATEFALL_IMAGE`.
 
-        Inside a pod the namespace is the pod's own unless it is set.
+        Inside a pod the namespace is the pod's own unless it is set. Raises InputError.
         """
+        asked = environ.get("STATEFALL_NAMESPACE")
+        if asked and not _DNS_LABEL.fullmatch(asked):
+            raise InputError(
+                f"no namespace can be called {asked!r}",
+                where="STATEFALL_NAMESPACE",
+                hint="lower-case letters, digits and `-` between them, at most 63",
+            )
         own = _SERVICE_ACCOUNT / "namespace"
         return cls(
-            namespace=environ.get("STATEFALL_NAMESPACE")
+            namespace=asked
             or (own.read_text().strip() if _inside_a_pod(environ) and own.exists() else DEFAULT_NAMESPACE),
             context=environ.get("STATEFALL_CONTEXT") or None,
             image=environ.get("STATEFALL_IMAGE") or DEFAULT_IMAGE,
@@ -50,6 +62,7 @@ def configuration(place: Place) -> Any:
         if _inside_a_pod(os.environ) and place.context is None:
             config.load_incluster_config(client_configuration=settings)
         else:
+            _refuse_unreadable()
             config.load_kube_config(
                 _kubeconfig(), place.context, client_configuration=settings, persist_config=False
             )
@@ -64,6 +77,10 @@ def configuration(place: Place) -> Any:
             "no cluster is configured: " + str(error).splitlines()[0].rstrip("."),
             hint="set KUBECONFIG, or make a cluster: kind create cluster --config k8s/kind.yaml",
         ) from error
+    except (OSError, ValueError, TypeError, KeyError, AttributeError) as error:
+        # YAML, and not what a kubeconfig looks like: the client stumbles over it in many ways.
+        reason = str(error).strip().splitlines() or [type(error).__name__]
+        raise InputError(f"cannot be used: {reason[0]}", where="kubeconfig", hint=_LOOK_AT_IT) from error
     # A call that failed is the caller's to judge: nothing is sent twice in silence, and a 429 is an answer.
     settings.retries = urllib3.Retry(
         total=3, connect=3, read=0, redirect=0, status=0, other=0, respect_retry_after_header=False
@@ -78,6 +95,27 @@ def _inside_a_pod(environ: Mapping[str, str]) -> bool:
 def _kubeconfig() -> str | None:
     # The client looks at the variable once, when it is imported.
     return os.environ.get("KUBECONFIG") or None
+
+
+def _refuse_unreadable() -> None:
+    """Raises InputError for a kubeconfig that cannot be read or is not YAML; one that is missing is not."""
+    files = (_kubeconfig() or kube_config.KUBE_CONFIG_DEFAULT_LOCATION).split(os.pathsep)
+    for file in (Path(name).expanduser() for name in files if name):
+        try:
+            text = file.read_text() if file.exists() else "{}"
+            found = yaml.safe_load(text)
+        except (OSError, UnicodeDecodeError) as error:
+            reason = error.strerror if isinstance(error, OSError) else "it is no text"
+            raise InputError(f"cannot be read: {reason}", where=str(file), hint=_LOOK_AT_IT) from error
+        except yaml.YAMLError as error:
+            mark = getattr(error, "problem_mark", None)
+            place = f" at line {mark.line + 1}" if mark else ""
+            raise InputError(f"is not YAML{place}", where=str(file), hint=_LOOK_AT_IT) from error
+        if found is not None and not isinstance(found, dict):
+            raise InputError("is no kubeconfig", where=str(file), hint=_LOOK_AT_IT)
+
+
+_LOOK_AT_IT: Final = "KUBECONFIG says which file; `kubectl config view` shows it"
 
 
 def _contexts() -> list[str]:

@@ -17,6 +17,7 @@ from typing import Any, Final, cast
 import urllib3
 from kubernetes import client
 
+from clusters.kubernetes.access import CONNECT_TIMEOUT_S
 from clusters.kubernetes.kinds import Kind, Object, kind_of, labels_of, name_of
 from clusters.protocol import ClusterError
 from foundation.errors import EnvironmentUnfit, InputError
@@ -25,8 +26,12 @@ PART_OF: Final = "app.kubernetes.io/part-of"
 OURS: Final = f"{PART_OF}=statefall"
 FIELD_MANAGER: Final = "statefall"
 CALL_TIMEOUT_S: Final = 30.0
+SILENCE_S: Final = 90.0
+"""A watch that tells nothing for so long is dead: the API server sends a bookmark each minute."""
+_GONE: Final = 410
 _APPLY: Final = "application/apply-patch+yaml"
 _MERGE: Final = "application/merge-patch+json"
+_OPERATIONS: Final = "application/json-patch+json"
 
 
 class Refused(ClusterError):
@@ -35,6 +40,10 @@ class Refused(ClusterError):
     def __init__(self, what: str, status: int, message: str, retry_after_s: float | None) -> None:
         self.status, self.retry_after_s = status, retry_after_s
         super().__init__(f"{what}: {message}")
+
+
+class Forbidden(EnvironmentUnfit):
+    """The caller has not the right to do this."""
 
 
 class Expired(ClusterError):
@@ -103,9 +112,13 @@ class Api:
             "allowWatchBookmarks": "true",
             "timeoutSeconds": str(timeout_s),
         }
-        response = self._call(
-            "GET", kind.path(self.namespace), f"watch {kind.plural}", query=query, timeout_s=timeout_s + 10.0
-        )
+        what = f"watch {kind.plural}"
+        try:
+            response = self._call("GET", kind.path(self.namespace), what, query=query, timeout_s=SILENCE_S)
+        except Refused as refusal:
+            if refusal.status == _GONE:
+                raise Expired(str(refusal)) from refusal
+            raise
         try:
             yield Watching(response)
         finally:
@@ -159,11 +172,15 @@ class Api:
         """Merge changes into something outside of the namespace; the caller has asked whether it should."""
         return self._patch(kind, name, changes)
 
-    def replace(self, thing: Object) -> Object:
-        """Write it if nobody else did since it was read. Raises Refused (409) otherwise."""
-        kind = self._ours(thing)
-        path = kind.path(self.namespace, name_of(thing))
-        return self._json("PUT", path, f"write {_words(thing)}", query=_MANAGED, body=thing)
+    def replace(self, kind: Kind, name: str, part: str, value: Object) -> Object:
+        """Put this in the place of one part (`/spec/template`) of an object of Statefall's, whole."""
+        if self._standing(kind, name) is None:
+            raise ClusterError(f"{kind.name} {name} is not there")
+        operation = {"op": "replace", "path": part, "value": value}
+        path = kind.path(self.namespace, name)
+        return self._json(
+            "PATCH", path, f"change {kind.name} {name}", query=_MANAGED, body=[operation], content=_OPERATIONS
+        )
 
     def post(self, kind: Kind, name: str, sub: str, body: Object) -> Object:
         """Call a subresource that acts (an eviction)."""
@@ -220,7 +237,10 @@ class Api:
 
     def _json(self, method: str, path: str, what: str, **options: Any) -> Object:
         response = self._call(method, path, what, **options)
-        return cast(Object, json.loads(response.data))
+        try:
+            return cast(Object, json.loads(response.data))
+        except (urllib3.exceptions.HTTPError, OSError, ValueError) as error:
+            raise self._unanswered(error) from error  # it broke off in the middle of its answer
 
     def _call(
         self,
@@ -229,7 +249,7 @@ class Api:
         what: str,
         *,
         query: dict[str, str] | None = None,
-        body: Object | None = None,
+        body: Any = None,
         content: str = "application/json",
         timeout_s: float = CALL_TIMEOUT_S,
     ) -> Any:
@@ -242,20 +262,25 @@ class Api:
                 body=body,
                 auth_settings=["BearerToken"],
             )
-            response = self._client.call_api(*request, _request_timeout=timeout_s).response
+            response = self._client.call_api(
+                *request, _request_timeout=(CONNECT_TIMEOUT_S, timeout_s)
+            ).response
         except (client.ApiException, urllib3.exceptions.HTTPError, OSError) as error:
-            raise EnvironmentUnfit(
-                f"the cluster at {self.host} does not answer: {_cause(error)}",
-                hint="is it running, and is this its kubeconfig?",
-            ) from error
+            raise self._unanswered(error) from error
         if not 200 <= response.status < 300:
             raise self._refusal(what, response)
         return response
 
+    def _unanswered(self, error: Exception) -> EnvironmentUnfit:
+        return EnvironmentUnfit(
+            f"the cluster at {self.host} does not answer: {_cause(error)}",
+            hint="is it running, and is this its kubeconfig?",
+        )
+
     def _refusal(self, what: str, response: Any) -> Refused | EnvironmentUnfit:
         try:
             message = str(json.loads(response.data)["message"])
-        except (ValueError, KeyError, TypeError):
+        except (ValueError, KeyError, TypeError, urllib3.exceptions.HTTPError, OSError):
             message = f"{response.status} {response.reason}"
         line = message.splitlines()[0]
         if response.status == 401:
@@ -267,7 +292,7 @@ class Api:
                 f"cannot {what}: {line}", hint="raise the quota, or use a namespace without one"
             )
         if response.status == 403:
-            return EnvironmentUnfit(
+            return Forbidden(
                 f"not allowed to {what}: {line}", hint="k8s/conductor/role.yaml lists what is needed"
             )
         after = response.headers.get("Retry-After")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Final
 
@@ -21,8 +22,8 @@ from clusters.kubernetes.lease import NAME, Tenancy
 from clusters.kubernetes.load import Load
 from clusters.kubernetes.observer import Observer
 from clusters.kubernetes.pods import PORT
-from clusters.kubernetes.recovery import clear
-from clusters.kubernetes.removal import remove_all
+from clusters.kubernetes.recovery import clear, store_back
+from clusters.kubernetes.removal import every, remove_all
 from clusters.kubernetes.rollout import Rollout
 from clusters.kubernetes.tunnel import fetch
 from clusters.notices import Notices
@@ -96,18 +97,19 @@ class KubernetesCluster:
         infrastructure.start_store()
 
     def close(self) -> None:
-        """See `Cluster.close`. What stood there before the run stays."""
+        """See `Cluster.close`. What stood there before the run stays.
+
+        Raises ClusterError with all that could not be taken away. Until all of it was, another call tries
+        again: an interrupt in the middle is one reason for that.
+        """
         parts, api = self._parts, self._api
+        if parts is not None and api is not None:
+            _take_down(parts, api, self._run)
+            parts.ground.observer.close()
+        if api is not None:
+            api.close()
+        self._notices.close()
         self._parts = self._api = None
-        try:
-            if parts is not None and api is not None:
-                _take_down(parts, api, self._run)
-        finally:
-            if parts is not None:
-                parts.ground.observer.close()
-            if api is not None:
-                api.close()
-            self._notices.close()
 
     def fingerprint(self) -> Mapping[str, str]:
         """See `Cluster.fingerprint`."""
@@ -203,7 +205,7 @@ class KubernetesCluster:
     def stop_load(self) -> None:
         """See `Cluster.stop_load`."""
         if self._parts is not None:
-            self._parts.load.stop()
+            self._parts.load.forget() if self._parts.tenancy.lost else self._parts.load.stop()
 
     # -- inside ---------------------------------------------------------------------------------------
 
@@ -222,12 +224,19 @@ class KubernetesCluster:
 
 def _take_down(parts: _Opened, api: Api, run: str) -> None:
     """Undo all of it, as far as it came. Nodes first: they outlive the namespace."""
-    parts.faults.put_back()
     parts.load.forget()
-    remove_all(api, run)
-    if api.get(NAMESPACE, api.namespace) is not None and parts.infrastructure.store_there():
-        parts.infrastructure.start_store()
-    parts.tenancy.release()
+    if parts.tenancy.taken():
+        # Whoever took it has cleared what was here, and uses the nodes and the store now.
+        parts.tenancy.release()
+        return
+    every(
+        (
+            parts.faults.put_back,
+            partial(remove_all, api, run),
+            partial(store_back, api),
+            parts.tenancy.release,
+        )
+    )
 
 
 def label_value(text: str) -> str:

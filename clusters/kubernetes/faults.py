@@ -6,18 +6,26 @@ Whether a pod is the one that was meant is asked by UID: a name can come again w
 from __future__ import annotations
 
 import time
+from functools import partial
 from typing import Final
 
-from clusters.kubernetes.api import PART_OF, Refused
+from clusters.kubernetes.api import PART_OF, Forbidden, Refused
 from clusters.kubernetes.ground import Ground
 from clusters.kubernetes.kinds import NODE, POD, Object, labels_of, name_of
 from clusters.kubernetes.lease import Tenancy
 from clusters.kubernetes.manifests import COMPONENT, REPLICA, RUN_LABEL
 from clusters.kubernetes.observer import View
-from clusters.kubernetes.pods import pod_of, running
+from clusters.kubernetes.pods import finished, pod_of, running
+from clusters.kubernetes.removal import every
 from clusters.kubernetes.tunnel import run_in
 from clusters.protocol import ClusterError, Pod
 
+_FIXED: Final = frozenset({"database", "store", "balancer", "load", "data", "conductor"})
+"""Components that an experiment cannot go on without."""
+_SIGKILLED: Final = 128 + 9
+_DEATH_TOLD_S: Final = 5.0
+"""Until the kubelet has told of a container's death; it looks each second."""
+_NOT_FOUND: Final = 404
 _TOO_MANY_REQUESTS: Final = 429
 _ASK_AGAIN_S: Final = 1.0
 
@@ -30,11 +38,26 @@ class Faults:
         self._cordoned: list[str] = []
 
     def kill(self, pod: Pod) -> None:
-        """SIGKILL every process of the container but its init, from inside; the init ends with them."""
+        """SIGKILL every process of the container but its init, from inside; the init ends with them.
+
+        The command dies with its container, so how it ended says little: none told, or a SIGKILL of its
+        own, is what should be; of another failure the container's fate decides. Raises ClusterError.
+        """
         thing = self._mine(pod)
         if not running(thing):
             raise ClusterError(f"pod {pod.name} has no running container")
-        run_in(self._ground.api, pod.name, ["sh", "-c", "kill -KILL -1"])
+        ended = run_in(self._ground.api, pod.name, ["sh", "-c", "kill -KILL -1"])
+        if ended.fine is not False or ended.code == _SIGKILLED:
+            return
+        container = pod_of(thing).container_id
+
+        def died(view: View) -> bool:
+            now = view.pods.get(pod.uid)
+            return now is None or not running(now) or pod_of(now).container_id != container
+
+        if not self._ground.observer.wait_for(died, _DEATH_TOLD_S):
+            said = " ".join(ended.output.split())
+            raise ClusterError(f"pod {pod.name} was not killed: {said or ended.problem}")
 
     def delete(self, pod: Pod, grace_s: float | None) -> None:
         """Delete it if it is still this one."""
@@ -54,7 +77,7 @@ class Faults:
                 self._ground.api.post(POD, pod.name, "eviction", _eviction(pod, self._ground.place.namespace))
                 return
             except Refused as refusal:
-                if refusal.status == 404:
+                if refusal.status == _NOT_FOUND:
                     raise ClusterError(f"pod {pod.name} is gone") from refusal
                 wait_s = refusal.retry_after_s or _ASK_AGAIN_S
                 if refusal.status != _TOO_MANY_REQUESTS or time.monotonic() + wait_s > deadline:
@@ -62,20 +85,24 @@ class Faults:
                 time.sleep(wait_s)
 
     def drain(self, node: str, timeout_s: float) -> tuple[Pod, ...]:
-        """Cordon the node and evict this run's replicas from it; returns them once they are gone."""
+        """Cordon the node and evict this run's replicas from it; returns them once they are gone.
+
+        What else of Statefall's is there stays (monitoring). Raises ClusterError, and changes nothing, when
+        the node carries a part that the experiment cannot go on without.
+        """
         deadline = time.monotonic() + timeout_s
-        found = self._ground.observer.look(lambda view: _on_node(view, node))
-        assert isinstance(found, list)
-        fixed = [thing for thing in found if labels_of(thing).get(COMPONENT) != REPLICA]
+        fixed = [thing for thing in self._on_node(node) if labels_of(thing).get(COMPONENT) in _FIXED]
         if fixed:
             raise ClusterError(
                 f"node {node} carries {', '.join(sorted(name_of(thing) for thing in fixed))}, "
                 "whose loss would end the experiment: drain another"
             )
-        replicas = [pod_of(thing) for thing in found if self._is_mine(thing)]
         self.cordon(node)
+        # Asked only now: until it was cordoned, a replica could still be put there.
+        replicas = [pod_of(thing) for thing in self._on_node(node) if self._is_mine(thing)]
         for pod in replicas:
-            self.evict(pod, deadline - time.monotonic())
+            if not pod.terminating:
+                self.evict(pod, deadline - time.monotonic())
         uids = {pod.uid for pod in replicas}
         left_s = deadline - time.monotonic()
         if not self._ground.observer.wait_for(lambda view: not uids & view.pods.keys(), left_s):
@@ -89,22 +116,43 @@ class Faults:
             raise ClusterError(f"there is no node {node}")
         if standing["spec"].get("unschedulable"):
             return  # it is so already, and not ours to put back
+        self._tenancy.cordoned([*self._cordoned, node])
         self._cordoned.append(node)
-        self._tenancy.cordoned(self._cordoned)
-        self._ground.api.patch_node(NODE, node, {"spec": {"unschedulable": True}})
+        try:
+            self._ground.api.patch_node(NODE, node, {"spec": {"unschedulable": True}})
+        except (Refused, Forbidden):
+            self._forget(node)  # it was not done: there is nothing to put back
+            raise
 
     def uncordon(self, node: str) -> None:
         """Let pods onto a node again that was cordoned here; another is left as it is."""
         if node not in self._cordoned:
             return
-        self._ground.api.patch_node(NODE, node, {"spec": {"unschedulable": None}})
-        self._cordoned.remove(node)
-        self._tenancy.cordoned(self._cordoned)
+        try:
+            self._ground.api.patch_node(NODE, node, {"spec": {"unschedulable": None}})
+        except Refused as refusal:
+            if refusal.status != _NOT_FOUND:
+                raise
+        self._forget(node)
 
     def put_back(self) -> None:
-        """Uncordon every node that was cordoned here."""
-        for node in tuple(self._cordoned):
-            self.uncordon(node)
+        """Uncordon every node that was cordoned here. Raises ClusterError with all that failed."""
+        every(partial(self.uncordon, node) for node in tuple(self._cordoned))
+
+    def _forget(self, node: str) -> None:
+        left = [name for name in self._cordoned if name != node]
+        self._tenancy.cordoned(left)
+        self._cordoned = left
+
+    def _on_node(self, node: str) -> list[Object]:
+        """Statefall's pods on the node, those that are still coming up too; what has ended is in no way."""
+        found = self._ground.observer.look(
+            lambda view: [
+                thing for thing in view.pods.values() if pod_of(thing).node == node and not finished(thing)
+            ]
+        )
+        assert isinstance(found, list)
+        return found
 
     def _mine(self, pod: Pod) -> Object:
         thing = self._ground.observer.find(pod.uid)
@@ -117,11 +165,6 @@ class Faults:
     def _is_mine(self, thing: Object) -> bool:
         wanted = {PART_OF: "statefall", RUN_LABEL: self._ground.run, COMPONENT: REPLICA}
         return wanted.items() <= labels_of(thing).items()
-
-
-def _on_node(view: View, node: str) -> list[Object]:
-    """Statefall's pods that run on the node; what has ended is in nobody's way."""
-    return [thing for thing in view.pods.values() if pod_of(thing).node == node and running(thing)]
 
 
 def _eviction(pod: Pod, namespace: str) -> Object:

@@ -105,10 +105,6 @@ class Infrastructure:
         """Forget all sessions and cached values."""
         self._store("valkey-cli flushall")
 
-    def store_there(self) -> bool:
-        """Whether there is a store that could be started or emptied."""
-        return any(pod_of(thing).ready for thing in self._ground.find(COMPONENT, "store"))
-
     # -- inside ---------------------------------------------------------------------------------------
 
     def _ensure_secret(self) -> None:

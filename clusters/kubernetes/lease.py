@@ -2,6 +2,9 @@
 
 The Lease also remembers what lies outside of the namespace and would not go with it (cordoned
 nodes), so that whoever recovers after a killed conductor knows what to put back.
+
+Every write names the UID of the Lease that was taken: one that lost it (its machine slept, its network
+was away) touches nothing of the next conductor's.
 """
 
 from __future__ import annotations
@@ -23,6 +26,7 @@ RENEW_EVERY_S: Final = 3.0
 CORDONED: Final = "statefall/cordoned"
 """Annotation: names of the nodes that this conductor cordoned, comma separated."""
 _LOOK_EVERY_S: Final = 0.5
+_CONFLICT: Final = 409
 _MICRO_TIME: Final = "%Y-%m-%dT%H:%M:%S.%fZ"
 
 
@@ -35,7 +39,11 @@ class Tenancy:
         self._ending = threading.Event()
         self._thread = threading.Thread(target=self._renew, name="lease", daemon=True)
         self._writing = threading.Lock()
-        self._held = False
+        self._uid = ""
+        """Of the Lease that was taken; empty while none is held."""
+        self._noted: tuple[str, ...] = ()
+        self.lost = False
+        """Whether it is known that somebody else took the namespace, or that the Lease was removed."""
 
     def take(self) -> None:
         """Hold the namespace. Raises InputError while another conductor lives in it."""
@@ -49,41 +57,66 @@ class Tenancy:
                 )
             self._api.delete(LEASE, NAME, uid=str(standing["metadata"]["uid"]))
         try:
-            self._api.create(self._lease())
+            self._uid = str(self._api.create(self._lease())["metadata"]["uid"])
         except Refused as refusal:
-            if refusal.status == 409:
+            if refusal.status == _CONFLICT:
                 raise InputError(
                     "another run began at the same moment", where=f"namespace {self._api.namespace}"
                 ) from refusal
             raise
-        self._held = True
         self._thread.start()
 
+    def taken(self) -> bool:
+        """Whether another conductor has the namespace now; asked anew. Not so where nobody has it."""
+        standing = self._api.get(LEASE, NAME)
+        return standing is not None and not self._is_ours(standing)
+
     def cordoned(self, nodes: list[str]) -> None:
-        """Remember these nodes: called before the first is cordoned and after the last was put back."""
+        """Remember these nodes: called before the first is cordoned and after the last was put back.
+
+        Raises ClusterError, and changes nothing, once the Lease is lost. (That a node was put back need not
+        be noted in a Lease that went with its namespace.)
+        """
         with self._writing:
-            self._api.patch(LEASE, NAME, {"metadata": {"annotations": {CORDONED: ",".join(nodes) or None}}})
+            if len(nodes) >= len(self._noted) or self._api.get(LEASE, NAME) is not None:
+                self._write({"metadata": {"annotations": {CORDONED: ",".join(nodes) or None}}})
+            self._noted = tuple(nodes)
 
     def release(self) -> None:
-        """Let go. Idempotent."""
+        """Let go. Idempotent. While nodes are noted the Lease stays, unrenewed, for `statefall recover`."""
         self._ending.set()
         if self._thread.is_alive():
             self._thread.join()
-        if self._held:
-            self._held = False
-            self._api.delete(LEASE, NAME)
+        if self._noted:
+            return
+        if self._uid:
+            try:
+                self._api.delete(LEASE, NAME, uid=self._uid)
+            except Refused as refusal:
+                if refusal.status != _CONFLICT:  # else it is another conductor's by now
+                    raise
+        self._uid = ""
 
     def _renew(self) -> None:
         while not self._ending.wait(RENEW_EVERY_S):
             try:
                 with self._writing:
                     standing = self._api.get(LEASE, NAME)
-                    if standing is None or _holder(standing) != self._run:
+                    if standing is None or not self._is_ours(standing):
+                        self.lost = True
                         self._on_loss("another run took over the namespace")
                         return
-                    self._api.patch(LEASE, NAME, {"spec": {"renewTime": _now()}})
+                    self._write({"spec": {"renewTime": _now()}})
             except StatefallError:
                 continue  # out of reach: the watches say so; until then it is tried again
+
+    def _is_ours(self, standing: Object) -> bool:
+        return str(standing["metadata"]["uid"]) == self._uid
+
+    def _write(self, changes: Object) -> None:
+        """Raises Refused when another Lease stands in the place of the one that was taken."""
+        metadata = {**changes.get("metadata", {}), "uid": self._uid}
+        self._api.patch(LEASE, NAME, {**changes, "metadata": metadata})
 
     def _lease(self) -> Object:
         return {

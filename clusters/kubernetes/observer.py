@@ -1,6 +1,6 @@
 """Watches the namespace: pods and endpoints as they are, and what happens to the deployment's pods.
 
-A list, then a watch from there; when a watch ends or has expired it goes on from a new list, and
+A list, then a watch from there; when a watch breaks or has expired it goes on from a new list, and
 what vanished meanwhile is told as gone. Two threads, one for each watched kind; what they know is
 under one condition, so that a caller can wait for a state instead of asking again and again.
 """
@@ -29,8 +29,13 @@ from foundation.errors import StatefallError
 
 _WATCH_S: Final = 240
 _PATIENCE_S: Final = 30.0
-"""How long the API server may be out of reach before the observer gives up."""
+"""How long the API server may be out of reach before the observer gives up.
+
+It counts from the first call that failed after one that worked: a watch that is silent says nothing,
+neither that all is well nor since when it is not.
+"""
 _AGAIN_S: Final = 0.5
+"""Between two attempts, so that a server that ends every watch at once is not stormed."""
 
 
 @dataclass(slots=True)
@@ -77,8 +82,10 @@ class View:
 class Observer:
     """The watches. `open`, then `wait_for`, `pods`, ...; `close` ends the threads."""
 
-    def __init__(self, api: Api, tell: Callable[[PodTransition], None]) -> None:
-        self._api, self._tell = api, tell
+    def __init__(
+        self, api: Api, tell: Callable[[PodTransition], None], *, patience_s: float = _PATIENCE_S
+    ) -> None:
+        self._api, self._tell, self._patience_s = api, tell, patience_s
         self._view = View()
         self._changed = threading.Condition()
         self._deployment = ""
@@ -88,6 +95,8 @@ class Observer:
         self._last = Instant(0.0, 0.0)
         self._closing = threading.Event()
         self._watching: dict[Kind, Watching] = {}
+        self._lost_since: dict[Kind, float] = {}
+        """Since when a kind is out of reach, on the monotonic clock; absent while it is not."""
         self._listed: dict[Kind, threading.Event] = {
             POD: threading.Event(),
             ENDPOINT_SLICE: threading.Event(),
@@ -103,7 +112,7 @@ class Observer:
             thread.start()
         for listed in self._listed.values():
             if not listed.wait(_PATIENCE_S):
-                break
+                raise ClusterError(f"the API server did not list the pods within {_PATIENCE_S:.0f} s")
         self._refuse_if_broken()
 
     def close(self) -> None:
@@ -156,40 +165,44 @@ class Observer:
     # -- the threads ----------------------------------------------------------------------------------
 
     def _observe(self, kind: Kind) -> None:
-        reached = time.monotonic()
         while not self._closing.is_set():
             try:
                 self._listen(kind)
-                reached = time.monotonic()
             except Expired:
-                reached = time.monotonic()
+                pass  # the API server answered: nothing is out of reach
             except StatefallError as error:
                 if self._closing.is_set():
                     return
-                if not self._listed[kind].is_set() or time.monotonic() - reached > _PATIENCE_S:
+                lost_since = self._lost_since.setdefault(kind, time.monotonic())
+                if not self._listed[kind].is_set() or time.monotonic() - lost_since > self._patience_s:
                     self._give_up(str(error))
                     return
-                self._closing.wait(_AGAIN_S)
             except Exception as error:  # noqa: BLE001 - told to whoever calls next; a thread has no caller
                 self._give_up(f"{type(error).__name__}: {error}")
                 return
+            self._closing.wait(_AGAIN_S)
 
     def _listen(self, kind: Kind) -> None:
         labels = OURS
         listing = self._api.list(kind, labels)
         self._take_list(kind, listing.items)
         self._listed[kind].set()
+        self._lost_since.pop(kind, None)
         version = listing.version
         while not self._closing.is_set():
+            began = time.monotonic()
             with self._api.watch(kind, labels, version, _WATCH_S) as watching:
                 with self._changed:
                     self._watching[kind] = watching
                     if self._closing.is_set():
                         return
                 for change in watching:
+                    self._lost_since.pop(kind, None)
                     version = str(change.object["metadata"]["resourceVersion"])
                     if change.type != "BOOKMARK":
                         self._take(kind, change.object, gone=change.type == "DELETED")
+            if time.monotonic() - began < _AGAIN_S:
+                self._closing.wait(_AGAIN_S)
 
     def _give_up(self, reason: str) -> None:
         with self._changed:

@@ -45,6 +45,11 @@ def succeeded(thing: Object) -> bool:
     return bool(thing.get("status", {}).get("phase") == "Succeeded")
 
 
+def finished(thing: Object) -> bool:
+    """Whether all of the pod's containers have ended, never to run again."""
+    return thing.get("status", {}).get("phase") in {"Succeeded", "Failed"}
+
+
 def transitions(before: Object | None, after: Object, *, gone: bool = False) -> list[tuple[Transition, str]]:
     """What happened between two sights of a pod, in order, each with its detail.
 

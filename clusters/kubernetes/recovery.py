@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 from clusters.kubernetes.access import Place, configuration
 from clusters.kubernetes.api import OURS, Api
 from clusters.kubernetes.infrastructure import START_STORE
 from clusters.kubernetes.kinds import LEASE, NAMESPACE, NODE, POD, Object, labels_of, name_of
 from clusters.kubernetes.lease import NAME, lives, nodes_to_put_back
 from clusters.kubernetes.manifests import COMPONENT, RUN_LABEL
-from clusters.kubernetes.removal import remove_all
+from clusters.kubernetes.pods import pod_of
+from clusters.kubernetes.removal import every, remove_all
 from clusters.kubernetes.tunnel import run_in
+from clusters.protocol import ClusterError
 from foundation.errors import InputError
 
 
@@ -27,7 +31,11 @@ def recover(place: Place | None = None) -> list[str]:
 
 
 def clear(api: Api) -> list[str]:
-    """The same, through an API that is open already."""
+    """The same, through an API that is open already.
+
+    Raises ClusterError with all that could not be put back; the Lease, and with it the note of what lies
+    outside of the namespace, then stays for the next attempt.
+    """
     if api.get(NAMESPACE, api.namespace) is None:
         return []
     lease = api.get(LEASE, NAME)
@@ -37,12 +45,44 @@ def clear(api: Api) -> list[str]:
             where=f"namespace {api.namespace}",
             hint="end that first",
         )
-    done = _put_nodes_back(api, nodes_to_put_back(lease) if lease else [])
-    for run in sorted(_runs(api)):
-        done += [f"{run}: removed {words}" for words in remove_all(api, run)]
-    if api.get(NAMESPACE, api.namespace) is not None:
-        done += _store_back(api)
-        api.delete(LEASE, NAME)
+    lease = api.get(LEASE, NAME)  # it may have cordoned one more node while it was watched
+    done: list[str] = []
+
+    def put_back(node: str) -> None:
+        done.extend(_put_back(api, node))
+
+    def remove(run: str) -> None:
+        done.extend(f"{run}: removed {words}" for words in remove_all(api, run))
+
+    nodes = nodes_to_put_back(lease) if lease else []
+    every(
+        [
+            *(partial(put_back, node) for node in nodes),
+            *(partial(remove, run) for run in sorted(_runs(api))),
+            lambda: done.extend(store_back(api)),
+        ]
+    )
+    if lease is not None:
+        api.delete(LEASE, NAME, uid=str(lease["metadata"]["uid"]))
+    return done
+
+
+def store_back(api: Api) -> list[str]:
+    """A store that was in an outage listens again; asking one that does so changes nothing. In words."""
+    if api.get(NAMESPACE, api.namespace) is None:
+        return []
+    stores = api.list(POD, f"{OURS},{COMPONENT}=store").items
+    done: list[str] = []
+
+    def start(store: str) -> None:
+        if "127.0.0.1" in run_in(api, store, ["sh", "-c", "valkey-cli config get bind"]).output:
+            started = run_in(api, store, ["sh", "-c", START_STORE])
+            if not started.fine:
+                raise ClusterError(f"the store did not start again: {started.output.strip() or 'no answer'}")
+            done.append("the session store answers again")
+
+    # One that is not ready runs nothing; when it comes up it listens of itself.
+    every(partial(start, name_of(thing)) for thing in stores if pod_of(thing).ready)
     return done
 
 
@@ -56,21 +96,9 @@ def _runs(api: Api) -> set[str]:
     return runs | {labels_of(thing)[RUN_LABEL] for thing in found if RUN_LABEL in labels_of(thing)}
 
 
-def _put_nodes_back(api: Api, nodes: list[str]) -> list[str]:
-    done = []
-    for node in nodes:
-        standing = api.get(NODE, node)
-        if standing is not None and standing["spec"].get("unschedulable"):
-            api.patch_node(NODE, node, {"spec": {"unschedulable": None}})
-            done.append(f"uncordoned node {node}")
-    return done
-
-
-def _store_back(api: Api) -> list[str]:
-    """A store that was in an outage listens again; asking one that does so changes nothing."""
-    for thing in api.list(POD, f"{OURS},{COMPONENT}=store").items:
-        ended = run_in(api, name_of(thing), ["sh", "-c", "valkey-cli config get bind"])
-        if "127.0.0.1" in ended.output:
-            run_in(api, name_of(thing), ["sh", "-c", START_STORE])
-            return ["the session store answers again"]
-    return []
+def _put_back(api: Api, node: str) -> list[str]:
+    standing = api.get(NODE, node)
+    if standing is None or not standing["spec"].get("unschedulable"):
+        return []
+    api.patch_node(NODE, node, {"spec": {"unschedulable": None}})
+    return [f"uncordoned node {node}"]

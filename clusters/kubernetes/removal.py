@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable, Iterable
+from functools import partial
 from typing import Final
 
 from clusters.kubernetes.api import OURS, Api
@@ -27,6 +29,7 @@ from clusters.kubernetes.kinds import (
 )
 from clusters.kubernetes.manifests import RUN_LABEL
 from clusters.protocol import ClusterError
+from foundation.errors import Interrupted, StatefallError
 
 GONE_TIMEOUT_S: Final = 120.0
 _LOOK_EVERY_S: Final = 0.3
@@ -35,23 +38,44 @@ _IN_THE_INFRASTRUCTURE: Final = (STATEFUL_SET, NETWORK_POLICY, ROLE_BINDING, ROL
 """Made by those who may; a conductor with the Role of k8s/conductor makes none of them."""
 
 
+def every(steps: Iterable[Callable[[], object]]) -> None:
+    """Take every step, whatever became of those before. Raises ClusterError with all that failed."""
+    failed: list[StatefallError] = []
+    for step in steps:
+        try:
+            step()
+        except Interrupted:
+            raise
+        except StatefallError as error:
+            failed.append(error)
+    if failed:
+        raise ClusterError("; ".join(dict.fromkeys(map(str, failed)))) from failed[0]
+
+
 def remove_all(api: Api, run: str) -> list[str]:
-    """Delete all that the run made, the namespace too if it is the run's; what was removed, in words."""
+    """Delete all that the run made, the namespace too if it is the run's; what was removed, in words.
+
+    Raises ClusterError with all that could not be removed.
+    """
     namespace = api.get(NAMESPACE, api.namespace)
     if namespace is None:
         return []
     if labels_of(namespace).get(RUN_LABEL) == run:
         # First the namespace: from then on no controller makes a new pod in it.
-        api.delete(NAMESPACE, api.namespace)
+        if "deletionTimestamp" not in namespace["metadata"]:
+            api.delete(NAMESPACE, api.namespace)
         _end_pods(api, OURS)
         _await_end(api)
         return [f"namespace {api.namespace} with all that was in it"]
     label = f"{OURS},{RUN_LABEL}={run}"
-    removed = [words for kind in _IN_A_CELL for words in _remove(api, kind, label)]
-    for kind in _IN_THE_INFRASTRUCTURE:
-        if api.allowed("delete", kind.group, kind.plural):
-            removed += _remove(api, kind, label)
-    _end_pods(api, label)
+    removed: list[str] = []
+
+    def remove(kind: Kind) -> None:
+        if kind in _IN_A_CELL or api.allowed("delete", kind.group, kind.plural):
+            removed.extend(_remove(api, kind, label))
+
+    kinds = (*_IN_A_CELL, *_IN_THE_INFRASTRUCTURE)
+    every([*(partial(remove, kind) for kind in kinds), partial(_end_pods, api, label)])
     return removed
 
 

@@ -105,11 +105,8 @@ class Rollout:
             raise ClusterError(f"{name}: there is no earlier revision to go back to")
         template: Object = revisions[-2]["spec"]["template"]
         template["metadata"]["labels"].pop("pod-template-hash", None)
-        deployment = self._ground.api.get(DEPLOYMENT, name)
-        if deployment is None:
-            raise ClusterError(f"{name}: the Deployment is gone")
-        deployment["spec"]["template"] = template
-        self._ground.api.replace(deployment)
+        # The template alone: a status that is written meanwhile is no conflict.
+        self._ground.api.replace(DEPLOYMENT, name, "/spec/template", template)
 
     # -- inside ---------------------------------------------------------------------------------------
 

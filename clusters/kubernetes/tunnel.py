@@ -2,6 +2,8 @@
 
 Port-forwards are used for all that is asked of a pod, because they work from outside of the cluster
 and whatever its network policies say, and they let a service listen on the pod's loopback alone.
+
+Every connection is begun on a thread of its own, see `_begun`.
 """
 
 from __future__ import annotations
@@ -10,8 +12,11 @@ import http.client
 import json
 import socket
 import threading
+from collections.abc import Callable
+from concurrent.futures import Future
 from contextlib import suppress
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, Final
 
 from kubernetes import client
@@ -23,6 +28,8 @@ from websocket import WebSocketException
 from clusters.kubernetes.api import Api
 from clusters.protocol import ClusterError
 
+CONNECT_TIMEOUT_S: Final = 10.0
+"""For the whole way: to the API server, from there to the node, and into the pod."""
 _CHUNK_BYTES: Final = 64 * 1024
 
 
@@ -33,31 +40,42 @@ class Ended:
     output: str
     fine: bool | None
     """Whether it ended with code 0; None when its end was not told (it took the container with it)."""
+    code: int | None = None
+    """Its exit code; None when there is none: it could not be run, or its end was not told."""
+    problem: str = ""
+    """What the node says went wrong, in one line."""
 
 
 def run_in(api: Api, pod: str, command: list[str], *, timeout_s: float = 15.0) -> Ended:
-    """Run a command in the pod's first container. Raises ClusterError when it cannot be begun."""
+    """Run a command in the pod's first container.
+
+    Raises ClusterError when it cannot be begun, or has not ended in time.
+    """
     # The client's stream function swaps a method of the ApiClient that it is given: never share that.
     own = client.ApiClient(api.configuration)
+    begin = partial(
+        stream,
+        client.CoreV1Api(own).connect_get_namespaced_pod_exec,
+        pod,
+        api.namespace,
+        command=command,
+        stdin=False,
+        stdout=True,
+        stderr=True,
+        tty=False,
+        _preload_content=False,
+    )
     try:
-        running = stream(
-            client.CoreV1Api(own).connect_get_namespaced_pod_exec,
-            pod,
-            api.namespace,
-            command=command,
-            stdin=False,
-            stdout=True,
-            stderr=True,
-            tty=False,
-            _preload_content=False,
-        )
+        running = _begun(begin, _hang_up)
         try:
+            running.sock.settimeout(timeout_s)
             running.run_forever(timeout=timeout_s)
+            if running.is_open():
+                raise TimeoutError(f"it has not ended after {timeout_s:.0f} s")
             status = running.read_channel(ERROR_CHANNEL)
-            return Ended(running.read_all(), '"status":"Success"' in status if status else None)
+            return _ended(running.read_all(), status)
         finally:
-            running.close()
-            running.sock.shutdown()  # when the server closed first, `close` leaves the socket open
+            _hang_up(running)
     except (ApiException, WebSocketException, OSError) as error:
         raise ClusterError(f"cannot run {command[0]} in pod {pod}: {_reason(error)}") from error
     finally:
@@ -145,18 +163,66 @@ class Forward:
 
 def _open(api: Api, pod: str, port: int) -> Any:
     own = client.ApiClient(api.configuration)
+    begin = partial(
+        portforward,
+        client.CoreV1Api(own).connect_get_namespaced_pod_portforward,
+        pod,
+        api.namespace,
+        ports=str(port),
+    )
     try:
-        forward = portforward(
-            client.CoreV1Api(own).connect_get_namespaced_pod_portforward,
-            pod,
-            api.namespace,
-            ports=str(port),
-        )
-    except ApiException as error:
+        forward = _begun(begin, lambda late: late.socket(port).close())
+    except (ApiException, OSError) as error:
         raise ClusterError(f"no way to pod {pod}: {_reason(error)}") from error
     finally:
         own.close()
     return forward.socket(port)
+
+
+def _begun(begin: Callable[[], Any], drop: Callable[[Any], None]) -> Any:
+    """What `begin` returns, called on another thread; `drop` ends what came when nobody waited any more.
+
+    The client connects without a timeout, and it takes whatever is raised meanwhile for a refusal: on the
+    main thread that would swallow the user's interrupt. Raises what `begin` raised, and TimeoutError.
+    """
+    connected: Future[Any] = Future()
+
+    def work() -> None:
+        try:
+            connected.set_result(begin())
+        except Exception as error:  # noqa: BLE001 - raised where it is waited for
+            connected.set_exception(error)
+
+    def end(late: Future[Any]) -> None:
+        if late.exception() is None:
+            drop(late.result())
+
+    threading.Thread(target=work, name="connect", daemon=True).start()
+    try:
+        return connected.result(CONNECT_TIMEOUT_S)
+    except BaseException as error:
+        connected.add_done_callback(end)
+        if isinstance(error, TimeoutError) and not connected.done():
+            raise TimeoutError(f"no connection after {CONNECT_TIMEOUT_S:.0f} s") from error
+        raise
+
+
+def _ended(output: str, status: str) -> Ended:
+    """Read the status that the node sends when a command has ended: a `metav1.Status` as JSON."""
+    if not status:
+        return Ended(output, fine=None)
+    told: dict[str, Any] = json.loads(status)
+    if told.get("status") == "Success":
+        return Ended(output, fine=True, code=0)
+    causes = (told.get("details") or {}).get("causes") or []
+    codes = [int(cause["message"]) for cause in causes if cause.get("reason") == "ExitCode"]
+    message = str(told.get("message", "")).strip().splitlines() or ["it failed"]
+    return Ended(output, fine=False, code=codes[0] if codes else None, problem=message[0])
+
+
+def _hang_up(running: Any) -> None:
+    running.close()
+    running.sock.shutdown()  # when the server closed first, `close` leaves the socket open
 
 
 def _pump(source: Any, target: Any) -> None:

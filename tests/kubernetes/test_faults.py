@@ -8,12 +8,13 @@ from dataclasses import replace
 
 import pytest
 
-from clusters.kubernetes import KubernetesCluster
-from clusters.kubernetes.api import Api, Refused
-from clusters.kubernetes.kinds import AUTOSCALER, NODE, POD, REPLICA_SET, name_of
+from clusters.kubernetes import KubernetesCluster, faults
+from clusters.kubernetes.api import PART_OF, Api, Refused
+from clusters.kubernetes.kinds import AUTOSCALER, NODE, POD, REPLICA_SET, Object, name_of
+from clusters.kubernetes.manifests import COMPONENT, RUN_LABEL
 from clusters.kubernetes.tunnel import run_in
 from clusters.protocol import ClusterError, Pod, Transition
-from tests.kubernetes.conftest import deployment
+from tests.kubernetes.conftest import IMAGE, deployment
 from tests.kubernetes.timeline import Timeline, all_ready, wait_until
 
 pytestmark = [pytest.mark.kubernetes, pytest.mark.timeout(600)]
@@ -53,6 +54,19 @@ def test_a_kill_restarts_in_place(
     assert after.container_id != victim.container_id
     assert not timeline.all(Transition.CREATED)
     assert {pod.uid for pod in running.pods()} == {pod.uid for pod in pods}
+
+
+def test_a_kill_that_could_not_be_run_is_told(
+    running: KubernetesCluster, pods: tuple[Pod, ...], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(faults, "run_in", lambda api, pod, _: run_in(api, pod, ["no-such-program"]))
+    with pytest.raises(ClusterError, match=r"was not killed: .*no-such-program"):
+        running.kill(pods[0])
+    denied = ["sh", "-c", "echo Operation not permitted; exit 1"]
+    monkeypatch.setattr(faults, "run_in", lambda api, pod, _: run_in(api, pod, denied))
+    with pytest.raises(ClusterError, match="was not killed: Operation not permitted"):
+        running.kill(pods[0])
+    assert all_ready(3)(running.pods())
 
 
 def test_a_deletion_brings_a_successor_at_a_new_address(
@@ -175,6 +189,54 @@ def test_a_drain_moves_the_pods_of_one_node_and_of_no_other(
     node = api.get(NODE, drained)
     assert node is not None
     assert not node["spec"].get("unschedulable")
+
+
+def test_a_drain_takes_replicas_that_are_still_coming_up_and_leaves_monitoring(
+    running: KubernetesCluster, pods: tuple[Pod, ...], api: Api
+) -> None:
+    shared = {p["spec"]["nodeName"] for p in api.list(POD, "app.kubernetes.io/component=database").items}
+    drained = _node_without(api, shared)
+    for component in ("replica", "monitoring"):
+        api.create(_never_up(component, drained))
+    try:
+        seen = running._opened.ground.observer.wait_for(
+            lambda view: {"late-replica", "late-monitoring"} <= {name_of(p) for p in view.pods.values()}, 30.0
+        )
+        assert seen
+        moved = running.drain(drained)
+        assert "late-replica" in {pod.name for pod in moved}
+        left = {name_of(thing) for thing in api.list(POD).items}
+        assert "late-monitoring" in left
+        assert "late-replica" not in left
+    finally:
+        running.uncordon(drained)
+        api.delete(POD, "late-monitoring", grace_s=0)
+        api.delete(POD, "late-replica", grace_s=0)
+    wait_until(running, all_ready(3), "their successors are ready")
+
+
+def _never_up(component: str, node: str) -> Object:
+    """A pod that stays in ContainerCreating: the volume that it waits for does not exist."""
+    labels = {PART_OF: "statefall", RUN_LABEL: "tests", COMPONENT: component}
+    container = {
+        "name": "main",
+        "image": IMAGE,
+        "volumeMounts": [{"name": "missing", "mountPath": "/missing"}],
+        "securityContext": {"allowPrivilegeEscalation": False, "capabilities": {"drop": ["ALL"]}},
+        "resources": {"requests": {"cpu": "1m"}, "limits": {"cpu": "10m", "memory": "16Mi"}},
+    }
+    return {
+        "apiVersion": "v1",
+        "kind": "Pod",
+        "metadata": {"name": f"late-{component}", "labels": labels},
+        "spec": {
+            "nodeName": node,
+            "containers": [container],
+            "volumes": [{"name": "missing", "configMap": {"name": "missing"}}],
+            "securityContext": {"runAsNonRoot": True, "seccompProfile": {"type": "RuntimeDefault"}},
+            "terminationGracePeriodSeconds": 1,
+        },
+    }
 
 
 def test_the_node_of_the_database_is_not_drained(running: KubernetesCluster, api: Api) -> None:

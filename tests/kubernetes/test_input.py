@@ -76,6 +76,40 @@ def test_wrong_context(kubeconfig: Path, tmp_path: Path) -> None:
     assert "it has: here" in line
 
 
+@pytest.mark.parametrize(
+    ("content", "words"),
+    [
+        (b"clusters: [\n  - }", "is not YAML at line 2"),
+        (b"\xff\xfe\x00", "cannot be read: it is no text"),
+        (b"just words", "is no kubeconfig"),
+        (b"clusters: 5\ncontexts: x\nusers: {}\n", "kubeconfig: cannot be used"),
+    ],
+)
+def test_a_kubeconfig_that_is_none(kubeconfig: Path, tmp_path: Path, content: bytes, words: str) -> None:
+    kubeconfig.write_bytes(content)
+    with pytest.raises(InputError) as error:
+        KubernetesCluster(tmp_path, place=Place()).open()
+    assert words in one_line(error)
+    (check,) = doctor(Place())
+    assert not check.fine
+
+
+def test_a_kubeconfig_that_cannot_be_read(
+    kubeconfig: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("KUBECONFIG", str(tmp_path))
+    with pytest.raises(InputError) as error:
+        KubernetesCluster(tmp_path, place=Place()).open()
+    assert "cannot be read: Is a directory" in one_line(error)
+
+
+@pytest.mark.parametrize("name", ["Shop", "a_b", "-a", "a.b", "a" * 64, " "])
+def test_a_namespace_that_no_cluster_takes(name: str) -> None:
+    with pytest.raises(InputError) as error:
+        Place.from_environment({"STATEFALL_NAMESPACE": name})
+    assert "STATEFALL_NAMESPACE: no namespace can be called" in one_line(error)
+
+
 def test_a_cluster_that_is_not_open_does_nothing(tmp_path: Path) -> None:
     cluster = KubernetesCluster(tmp_path, place=Place())
     cluster.stop_load()

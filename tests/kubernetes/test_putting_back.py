@@ -1,0 +1,124 @@
+"""Whatever fails while things are put back, the rest is put back all the same."""
+
+from __future__ import annotations
+
+from typing import Any, cast
+
+import pytest
+import urllib3
+from kubernetes import client
+
+from clusters.kubernetes.api import Api, Forbidden
+from clusters.kubernetes.faults import Faults
+from clusters.kubernetes.ground import Ground
+from clusters.kubernetes.kinds import Kind, Object
+from clusters.kubernetes.lease import Tenancy
+from clusters.kubernetes.manifests import COMPONENT
+from clusters.kubernetes.recovery import store_back
+from clusters.kubernetes.removal import every
+from clusters.protocol import ClusterError
+from foundation.errors import Interrupted
+from tests.kubernetes.api_server import serving
+from tests.kubernetes.things import pod
+
+
+def failing(words: str) -> None:
+    raise ClusterError(words)
+
+
+def test_every_step_is_taken_and_all_that_failed_is_told() -> None:
+    taken: list[str] = []
+    steps = (
+        lambda: failing("first"),
+        lambda: taken.append("second"),
+        lambda: failing("third"),
+        lambda: taken.append("fourth"),
+    )
+    with pytest.raises(ClusterError, match=r"^first; third$"):
+        every(steps)
+    assert taken == ["second", "fourth"]
+
+
+def test_an_interrupt_is_no_failed_step() -> None:
+    taken: list[str] = []
+
+    def interrupt() -> None:
+        raise Interrupted("ended early by SIGINT")
+
+    with pytest.raises(Interrupted):
+        every((interrupt, lambda: taken.append("more")))
+    assert taken == []
+
+
+class Nodes:
+    """An API server that shows its nodes, and lets some of them be changed."""
+
+    def __init__(self) -> None:
+        self.cordoned: dict[str, bool] = {"node-1": False, "node-2": False}
+        self.refused: set[str] = set()
+
+    def get(self, kind: Kind, name: str) -> Object:
+        return {"spec": {"unschedulable": self.cordoned[name]}}
+
+    def patch_node(self, kind: Kind, name: str, changes: Object) -> None:
+        if name in self.refused:
+            raise Forbidden(f"not allowed to change Node {name}")
+        self.cordoned[name] = bool(changes["spec"]["unschedulable"])
+
+
+class Notes:
+    def __init__(self) -> None:
+        self.nodes: list[str] = []
+
+    def cordoned(self, nodes: list[str]) -> None:
+        self.nodes = list(nodes)
+
+
+@pytest.fixture
+def nodes() -> Nodes:
+    return Nodes()
+
+
+@pytest.fixture
+def notes() -> Notes:
+    return Notes()
+
+
+@pytest.fixture
+def faults(nodes: Nodes, notes: Notes) -> Faults:
+    ground = Ground(cast(Api, nodes), cast(Any, None), cast(Any, None), "r")
+    return Faults(ground, cast(Tenancy, notes))
+
+
+def test_a_node_that_may_not_be_cordoned_is_not_put_back(faults: Faults, nodes: Nodes, notes: Notes) -> None:
+    nodes.refused = {"node-1"}
+    with pytest.raises(Forbidden):
+        faults.cordon("node-1")
+    assert notes.nodes == []
+    faults.put_back()
+
+
+def test_one_node_that_cannot_be_put_back_stays_noted_and_the_other_is(
+    faults: Faults, nodes: Nodes, notes: Notes
+) -> None:
+    faults.cordon("node-1")
+    faults.cordon("node-2")
+    nodes.refused = {"node-1"}
+    with pytest.raises(ClusterError, match="node-1"):
+        faults.put_back()
+    assert nodes.cordoned == {"node-1": True, "node-2": False}
+    assert notes.nodes == ["node-1"]
+    nodes.refused = set()
+    faults.put_back()
+    assert notes.nodes == []
+
+
+def test_a_store_that_is_not_ready_is_not_asked() -> None:
+    with serving() as server:
+        server.pods = [pod("store-0", ready=False, **{COMPONENT: "store"})]
+        settings = client.Configuration()
+        settings.host = server.url
+        settings.retries = urllib3.Retry(total=0)
+        api = Api(settings, "statefall")
+        assert store_back(api) == []
+        api.close()

@@ -40,8 +40,9 @@ _SETUP_VERBS: Final = (
 """Needed to set up what is not there yet, beside what a run needs."""
 _OLDEST: Final = (1, 30)
 """Before it, preStop does not sleep unless a feature gate is set."""
-
 _DEFAULT: Final = Size()
+_GROUNDS: Final = {"cluster", "permissions"}
+"""Without an answer, or without the verbs, nothing else can be asked."""
 _Question = tuple[str, Callable[[], str]]
 
 
@@ -77,8 +78,8 @@ def _answers(asked: Iterable[_Question]) -> tuple[Check, ...]:
     found = []
     for name, question in asked:
         found.append(_check(name, question))
-        if name == "cluster" and not found[-1].fine:
-            break  # nobody answers, or too old a server: the rest would say no more
+        if name in _GROUNDS and not found[-1].fine:
+            break  # the rest would say the same in other words
     return tuple(found)
 
 
@@ -118,7 +119,8 @@ def _permissions(api: Api) -> str:
         for verb, group, resource, sub in needed
         if not api.allowed(verb, group, resource, sub)
     ]
-    if not _is_set_up(api):
+    readable = not {"get namespaces", "get services"} & set(missing)
+    if readable and not _is_set_up(api):
         missing += [
             f"{verb} {what}" for verb, group, what in _SETUP_VERBS if not api.allowed(verb, group, what)
         ]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import time
 from collections.abc import Callable, Iterable
 from typing import Final
 
@@ -40,6 +41,8 @@ _SETUP_VERBS: Final = (
 """Needed to set up what is not there yet, beside what a run needs."""
 _OLDEST: Final = (1, 30)
 """Before it, preStop does not sleep unless a feature gate is set."""
+_APPLIED_WITHIN_S: Final = 5.0
+"""`kubectl apply` makes a conductor's Job before the NetworkPolicies: it may begin in between."""
 _DEFAULT: Final = Size()
 _GROUNDS: Final = {"cluster", "permissions"}
 """Without an answer, or without the verbs, nothing else can be asked."""
@@ -138,16 +141,25 @@ def _is_set_up(api: Api) -> bool:
 def _objects(api: Api) -> str:
     if not _is_set_up(api):
         return "will be made"
+    missing = _missing(api)
+    deadline = time.monotonic() + _APPLIED_WITHIN_S
+    while missing and time.monotonic() < deadline:
+        time.sleep(1.0)
+        missing = _missing(api)
+    if missing:
+        raise ClusterError(f"{', '.join(missing)}: missing, and you may not make it: {SET_UP_HINT}")
+    return "what is missing will be made"
+
+
+def _missing(api: Api) -> list[str]:
+    """What must stand because the caller may not make it, and does not."""
     rights = Rights(api)
     rendered = (*manifests.render("overlays/plain"), *manifests.render("load/network"))
-    missing = [
+    return [
         manifests.named(thing)
         for thing in manifests.infrastructure(rendered)
         if not rights.may("create", kind_of(thing)) and not stands(api, rights, thing)
     ]
-    if missing:
-        raise ClusterError(f"{', '.join(missing)}: missing, and you may not make it: {SET_UP_HINT}")
-    return "what is missing will be made"
 
 
 def _secret(api: Api) -> str:

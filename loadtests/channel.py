@@ -5,6 +5,7 @@ Kubernetes API server's proxy. Paths are relative to the control URL:
 
 | call                        | body             | answer                                              |
 |-----------------------------|------------------|-----------------------------------------------------|
+| GET  statefall/live         |                  | {}                                                  |
 | GET  statefall/ready        |                  | {"ready": bool, "workers": int, "monotonic_s", "wall_s"} |
 | POST statefall/start        |                  | {"monotonic_s", "wall_s"}: shoppers begin to arrive |
 | POST statefall/phase        | {"phase": str}   | {}                                                  |
@@ -13,7 +14,8 @@ Kubernetes API server's proxy. Paths are relative to the control URL:
 | POST statefall/audit        |                  | {} when every live session was read once more       |
 | POST statefall/finish       |                  | a LoadResult; shoppers have stopped                 |
 
-The first mark fixes which sessions are alive at the fault.
+The first mark fixes which sessions are alive at the fault. `ready` has status 503 until all workers are
+there.
 """
 
 from __future__ import annotations
@@ -29,8 +31,8 @@ from foundation.errors import StatefallError
 from foundation.events import Event
 from foundation.verdicts import Answers, LoadResult, RealtimeCounts, RequestCounts, SessionRecord, Verdict
 
-READY, START, PHASE, MARK, EVENTS, AUDIT, FINISH = (
-    f"statefall/{name}" for name in ("ready", "start", "phase", "mark", "events", "audit", "finish")
+LIVE, READY, START, PHASE, MARK, EVENTS, AUDIT, FINISH = (
+    f"statefall/{name}" for name in ("live", "ready", "start", "phase", "mark", "events", "audit", "finish")
 )
 
 

@@ -29,7 +29,8 @@ def control(crew: Crew, config: LoadConfig, clock: Clock) -> Blueprint:
     def route(path: str, method: str, view: Callable[[], Any]) -> None:
         def answer() -> ResponseReturnValue:
             try:
-                return jsonify(view())
+                found = view()
+                return jsonify(found), 503 if found.get("ready") is False else 200
             except InputError as error:
                 return jsonify(error=str(error)), 400
 
@@ -58,6 +59,7 @@ def control(crew: Crew, config: LoadConfig, clock: Clock) -> Blueprint:
         crew.audit()
         return {}
 
+    route(channel.LIVE, "GET", dict)
     route(channel.READY, "GET", ready)
     route(channel.START, "POST", lambda: crew.start(config).record())
     route(channel.PHASE, "POST", phase)

@@ -43,6 +43,7 @@ def arguments(argv: list[str] | None = None) -> argparse.Namespace:
     parser.add_argument("--master-bind-host", default="*", help="where --master waits for workers")
     parser.add_argument("--master-host", default="127.0.0.1", help="where a --worker finds its master")
     parser.add_argument("--master-port", type=int, default=5557, help="of --master and --worker")
+    parser.add_argument("--heart", type=Path, help="of --worker: touched whenever its master is heard")
     parser.add_argument(
         "--die-with-parent", nargs="?", type=int, const=os.getppid(), metavar="PID",
         help="end when the parent process does; its PID tells also whether it has ended already",
@@ -78,7 +79,7 @@ def read_config(path: Path) -> LoadConfig:
 def run(options: argparse.Namespace, roles: list[Any]) -> None:
     """Take up the role; returns at once for a role with a control API, at its end for a worker."""
     if options.worker:
-        worker = Worker(options.master_host, options.master_port)
+        worker = Worker(options.master_host, options.master_port, options.heart)
         roles.append(worker)
         worker.serve()
         return

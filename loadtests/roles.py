@@ -8,6 +8,7 @@ import os
 import subprocess
 import sys
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any, Final
 
 import gevent
@@ -190,15 +191,23 @@ class Worker:
 
     master_host: str
     master_port: int
+    heart: Path | None = None
+    """Its age tells a probe when the master was heard last, once a second while all is well."""
     environment: Any = field(default_factory=_environment)
 
     def serve(self) -> None:
         """Work until the master says to quit, or has gone."""
         environment = self.environment
         engine = _engine(environment, reporting(lambda: environment.runner), worker=True)
+        if self.heart is not None:
+            environment.events.heartbeat_received.add_listener(self._beat)
         runner = environment.create_worker_runner(self.master_host, self.master_port)
         Extension(runner, engine).say_hello()
         runner.greenlet.join()
+
+    def _beat(self, **_: Any) -> None:
+        assert self.heart is not None
+        self.heart.touch()
 
     def close(self) -> None:
         """Leave the master and end."""

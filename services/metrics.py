@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections import OrderedDict
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from enum import StrEnum
 from typing import Final
 
@@ -160,6 +160,11 @@ class Metrics:
         """Count a session that is not here, once for each session however often its user asks."""
         if not self._seen_lost.add(session_key):
             self._lost.labels(cause).inc()
+
+    def may_lose_by(self, causes: Iterable[str]) -> None:
+        """Show these causes from the start: a series that begins with a loss hides it from `increase`."""
+        for cause in causes:
+            self._lost.labels(cause)
 
     def count_sessions_with(self, active: Callable[[], int]) -> None:
         """Ask `active` at each scrape, so that the figure is never behind."""

@@ -20,18 +20,23 @@ class ClusterChoice(StrEnum):
     KUBERNETES = "kubernetes"
 
 
-def open_cluster(choice: ClusterChoice, run_dir: Path, *, ports: range | None = None) -> Cluster:
-    """The driver of the chosen cluster; nothing is started yet. Raises EnvironmentUnfit."""
+def open_cluster(choice: ClusterChoice, run_dir: Path, plan: Plan, *, ports: range | None = None) -> Cluster:
+    """The driver of the chosen cluster; nothing is started yet.
+
+    Raises EnvironmentUnfit, and InputError when the plan asks for what that cluster cannot do.
+    """
     with _extra(choice):
         if choice is ClusterChoice.LOCAL:
             from clusters.local import LocalCluster
 
             return LocalCluster(run_dir, ports=ports)
-        from clusters.kubernetes import KubernetesCluster
+        from clusters.kubernetes import KubernetesCluster, Size, ending
 
         if ports is not None:
             raise InputError("--ports is for the local cluster alone")
-        return KubernetesCluster(run_dir)
+        ending(plan.experiment.deploy.grace_s, plan.experiment.deploy.pre_stop_s)
+        size = Size(max(cell.replicas for cell in plan.cells), plan.experiment.load.workers)
+        return KubernetesCluster(run_dir, size=size)
 
 
 def refuse_unfit(choice: ClusterChoice, plan: Plan) -> None:

@@ -70,7 +70,7 @@ def parse(text: str) -> PodMetrics:
             match sample.name:
                 case "statefall_replica_info":
                     boot = sample.labels.get("boot", "")
-                case "statefall_sessions_lost_total":
+                case "statefall_sessions_lost_total" if sample.value:
                     lost[sample.labels.get("cause", "")] = int(sample.value)
                 case "statefall_operations_total":
                     operations[sample.labels.get("repeated", "no")] = int(sample.value)

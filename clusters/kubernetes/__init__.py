@@ -9,7 +9,10 @@
     faults          kill, delete, evict, drain
     load            Locust in the cluster, and the way to it
     lease           one conductor at a time; what to put back after it
+    refusals        why a controller makes no pod
     checks          what is missing, in words
+    rights          what the caller may make, and what must stand instead
+    demand, images  what a run asks of a quota, and of the nodes          > pure
     api, tunnel     the way to the API server, and through it into pods
 """
 
@@ -19,11 +22,13 @@ from clusters.kubernetes.access import Place, configuration
 from clusters.kubernetes.api import Api
 from clusters.kubernetes.checks import examine
 from clusters.kubernetes.cluster import KubernetesCluster
+from clusters.kubernetes.demand import Size
+from clusters.kubernetes.manifests import ending
 from clusters.kubernetes.recovery import recover
 from clusters.protocol import Check
 from foundation.errors import StatefallError
 
-__all__ = ["KubernetesCluster", "Place", "doctor", "recover"]
+__all__ = ["KubernetesCluster", "Place", "Size", "doctor", "ending", "recover"]
 
 
 def doctor(place: Place | None = None) -> tuple[Check, ...]:

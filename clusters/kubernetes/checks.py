@@ -2,16 +2,31 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
-from decimal import Decimal
+import re
+import time
+from collections.abc import Callable, Iterable
 from typing import Final
-
-from kubernetes.utils.quantity import parse_quantity
 
 from clusters.kubernetes import manifests
 from clusters.kubernetes.access import Place
 from clusters.kubernetes.api import OURS, PART_OF, Api
-from clusters.kubernetes.kinds import NAMESPACE, NODE, QUOTA, SERVICE, Object, labels_of, name_of
+from clusters.kubernetes.demand import Size, needs, shortages
+from clusters.kubernetes.images import LOAD_HINT, lacking, only_local
+from clusters.kubernetes.kinds import (
+    NAMESPACE,
+    NODE,
+    POD,
+    QUOTA,
+    SECRET,
+    SERVICE,
+    Object,
+    kind_of,
+    labels_of,
+    name_of,
+)
+from clusters.kubernetes.manifests import COMPONENT, REPLICA, SECRET_NAME
+from clusters.kubernetes.pods import problem
+from clusters.kubernetes.rights import SET_UP_HINT, Rights, stands
 from clusters.protocol import Check, ClusterError
 from foundation.errors import EnvironmentUnfit, StatefallError
 
@@ -24,32 +39,51 @@ _SETUP_VERBS: Final = (
     ("create", "", "secrets"),
 )
 """Needed to set up what is not there yet, beside what a run needs."""
-_MEASURES: Final = ("requests.cpu", "requests.memory", "limits.cpu", "limits.memory", "pods")
+_OLDEST: Final = (1, 30)
+"""Before it, preStop does not sleep unless a feature gate is set."""
+_APPLIED_WITHIN_S: Final = 5.0
+"""`kubectl apply` makes a conductor's Job before the NetworkPolicies: it may begin in between."""
+_DEFAULT: Final = Size()
+_GROUNDS: Final = {"cluster", "permissions"}
+"""Without an answer, or without the verbs, nothing else can be asked."""
+_Question = tuple[str, Callable[[], str]]
 
 
-def examine(api: Api, place: Place) -> tuple[Check, ...]:
+def examine(api: Api, place: Place, size: Size = _DEFAULT) -> tuple[Check, ...]:
     """Every check in turn; one that cannot be made counts as failed. Changes nothing."""
-    asked = (
-        ("cluster", lambda: f"Kubernetes {api.version()} at {api.host}"),
+    return _answers((*_needed(api, place, size), ("images", lambda: _images(api, place))))
+
+
+def refuse_unfit(api: Api, place: Place, size: Size = _DEFAULT) -> None:
+    """Raises EnvironmentUnfit with all that is missing, in one line.
+
+    Images are left to the pods: a node tells of one that was loaded just now a minute later.
+    """
+    missing = [check for check in _answers(_needed(api, place, size)) if not check.fine]
+    if missing:
+        raise EnvironmentUnfit("; ".join(f"{check.name}: {check.words}" for check in missing))
+
+
+def _needed(api: Api, place: Place, size: Size) -> tuple[_Question, ...]:
+    return (
+        ("cluster", lambda: _version(api)),
         ("kubectl", lambda: str(manifests.kubectl())),
         ("namespace", lambda: _namespace(api, place)),
         ("permissions", lambda: _permissions(api)),
+        ("objects", lambda: _objects(api)),
+        ("secret", lambda: _secret(api)),
         ("nodes", lambda: _nodes(api)),
-        ("quota", lambda: _quota(api)),
+        ("quota", lambda: _quota(api, size)),
     )
+
+
+def _answers(asked: Iterable[_Question]) -> tuple[Check, ...]:
     found = []
     for name, question in asked:
         found.append(_check(name, question))
-        if name == "cluster" and not found[-1].fine:
-            break  # nobody answers: the rest would say the same
+        if name in _GROUNDS and not found[-1].fine:
+            break  # the rest would say the same in other words
     return tuple(found)
-
-
-def refuse_unfit(api: Api, place: Place) -> None:
-    """Raises EnvironmentUnfit with all that is missing, in one line."""
-    missing = [check for check in examine(api, place) if not check.fine]
-    if missing:
-        raise EnvironmentUnfit("; ".join(f"{check.name}: {check.words}" for check in missing))
 
 
 def _check(name: str, question: Callable[[], str]) -> Check:
@@ -57,6 +91,14 @@ def _check(name: str, question: Callable[[], str]) -> Check:
         return Check(name, fine=True, words=question())
     except StatefallError as error:
         return Check(name, fine=False, words=str(error))
+
+
+def _version(api: Api) -> str:
+    version = api.version()
+    found = re.match(r"v?(\d+)\.(\d+)", version)
+    if found and (int(found[1]), int(found[2])) < _OLDEST:
+        raise ClusterError(f"Kubernetes {version} at {api.host} is too old: 1.30 or newer is needed")
+    return f"Kubernetes {version} at {api.host}"
 
 
 def _namespace(api: Api, place: Place) -> str:
@@ -80,7 +122,8 @@ def _permissions(api: Api) -> str:
         for verb, group, resource, sub in needed
         if not api.allowed(verb, group, resource, sub)
     ]
-    if not _is_set_up(api):
+    readable = not {"get namespaces", "get services"} & set(missing)
+    if readable and not _is_set_up(api):
         missing += [
             f"{verb} {what}" for verb, group, what in _SETUP_VERBS if not api.allowed(verb, group, what)
         ]
@@ -95,6 +138,58 @@ def _is_set_up(api: Api) -> bool:
     return api.get(NAMESPACE, api.namespace) is not None and api.get(SERVICE, "balancer") is not None
 
 
+def _objects(api: Api) -> str:
+    if not _is_set_up(api):
+        return "will be made"
+    missing = _missing(api)
+    deadline = time.monotonic() + _APPLIED_WITHIN_S
+    while missing and time.monotonic() < deadline:
+        time.sleep(1.0)
+        missing = _missing(api)
+    if missing:
+        raise ClusterError(f"{', '.join(missing)}: missing, and you may not make it: {SET_UP_HINT}")
+    return "what is missing will be made"
+
+
+def _missing(api: Api) -> list[str]:
+    """What must stand because the caller may not make it, and does not."""
+    rights = Rights(api)
+    rendered = (*manifests.render("overlays/plain"), *manifests.render("load/network"))
+    return [
+        manifests.named(thing)
+        for thing in manifests.infrastructure(rendered)
+        if not rights.may("create", kind_of(thing)) and not stands(api, rights, thing)
+    ]
+
+
+def _secret(api: Api) -> str:
+    if api.get(NAMESPACE, api.namespace) is None or Rights(api).may("create", SECRET):
+        return f"{SECRET_NAME} is made where it is missing"
+    missing = f"{SECRET_NAME} is missing, and you may not make it: k8s/README.md says how"
+    if Rights(api).may("get", SECRET):
+        if api.get(SECRET, SECRET_NAME) is None:
+            raise ClusterError(missing)
+        return f"{SECRET_NAME} is there"
+    if any(f'secret "{SECRET_NAME}" not found' in problem(thing) for thing in api.list(POD, OURS).items):
+        raise ClusterError(missing)
+    return f"{SECRET_NAME} may not be read; no pod lacks it"
+
+
+def _images(api: Api, place: Place) -> str:
+    if not api.allowed("list", "", "nodes", anywhere=True):
+        return "may not be looked for on the nodes"
+    images = {place.image, *manifests.images(manifests.render("overlays/plain"), place)}
+    without = lacking(sorted(images), [node for node in api.list(NODE).items if _is_ready(node)])
+    if place.image in without and only_local(place.image):
+        raise ClusterError(
+            f"{place.image} is not on {', '.join(without[place.image])}, and no registry has it: {LOAD_HINT} "
+            "(a node tells of a new image within a minute)"
+        )
+    if without:
+        return f"{', '.join(without)} will be pulled"
+    return f"{len(images)} are on every node"
+
+
 def _nodes(api: Api) -> str:
     if not api.allowed("list", "", "nodes", anywhere=True):
         return "may not be listed: node drains are not possible, the rest is"
@@ -102,6 +197,8 @@ def _nodes(api: Api) -> str:
     if not ready:
         raise ClusterError("no node is ready and schedulable")
     drains = "" if len(ready) > 1 else " (a node drain needs two)"
+    if not api.allowed("patch", "", "nodes", anywhere=True):
+        drains = " (no node drains: you may not patch nodes, see k8s/conductor/nodes.yaml)"
     return f"{len(ready)} ready: {', '.join(name_of(node) for node in ready)}{drains}"
 
 
@@ -111,43 +208,14 @@ def _is_ready(node: Object) -> bool:
     return ready and not node["spec"].get("unschedulable")
 
 
-def _quota(api: Api) -> str:
+def _quota(api: Api, size: Size) -> str:
     if api.get(NAMESPACE, api.namespace) is None:
         return "none"
     quotas = api.list(QUOTA).items
-    wanted = needs(manifests.render("overlays/sticky"))
+    rendered = (*manifests.render("overlays/sticky"), *manifests.render("load"))
+    cell = [thing for thing in rendered if labels_of(thing).get(COMPONENT) in {REPLICA, "load"}]
+    wanted = needs(cell if _is_set_up(api) else rendered, size)
     short = [words for quota in quotas for words in shortages(quota, wanted)]
-    if short and not _is_set_up(api):
+    if short:
         raise ClusterError(f"exceeded quota: {'; '.join(short)}")
     return f"{len(quotas)} in force, enough is left" if quotas else "none"
-
-
-def needs(rendered: Iterable[Object]) -> dict[str, Decimal]:
-    """What the infrastructure and one twin ask for together, by the names that quotas use."""
-    total = dict.fromkeys(_MEASURES, Decimal(0))
-    for thing in rendered:
-        pod: Object = thing.get("spec", {}).get("template", {}).get("spec", {})
-        if not pod or labels_of(thing).get("app.kubernetes.io/name") == "stateless":
-            continue
-        pods = Decimal(thing["spec"].get("replicas", 1))
-        total["pods"] += pods
-        for container in pod["containers"]:
-            for side, amounts in container["resources"].items():
-                for what, amount in amounts.items():
-                    total[f"{side}.{what}"] += pods * parse_quantity(amount)
-    return total
-
-
-def shortages(quota: Object, wanted: Mapping[str, Decimal]) -> list[str]:
-    """Where a quota leaves less than is wanted, in words."""
-    hard = quota.get("status", {}).get("hard") or quota["spec"].get("hard", {})
-    used = quota.get("status", {}).get("used", {})
-    found = []
-    for written, limit in hard.items():
-        what = f"requests.{written}" if written in {"cpu", "memory"} else written
-        if what not in wanted:
-            continue
-        left = parse_quantity(limit) - parse_quantity(used.get(written, "0"))
-        if left < wanted[what]:
-            found.append(f"{name_of(quota)} leaves {left} of {written}, {wanted[what]} are needed")
-    return found

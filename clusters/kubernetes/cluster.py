@@ -13,6 +13,7 @@ from clusters.kubernetes import manifests
 from clusters.kubernetes.access import Place, configuration
 from clusters.kubernetes.api import Api
 from clusters.kubernetes.checks import refuse_unfit
+from clusters.kubernetes.demand import Size
 from clusters.kubernetes.faults import Faults
 from clusters.kubernetes.fingerprint import fingerprint
 from clusters.kubernetes.ground import Ground
@@ -51,10 +52,11 @@ class KubernetesCluster:
 
     kind = "kubernetes"
 
-    def __init__(self, run_dir: Path, *, place: Place | None = None) -> None:
-        """`run_dir`: names the run. `place`: default from the environment, see `Place`."""
+    def __init__(self, run_dir: Path, *, place: Place | None = None, size: Size | None = None) -> None:
+        """`run_dir`: names the run. `place`: else from the environment. `size`: of its largest cell."""
         self._run = label_value(run_dir.name)
         self._place = place or Place.from_environment()
+        self._size = size or Size()
         self._api: Api | None = None
         self._parts: _Opened | None = None
         self._loss = ""
@@ -68,7 +70,7 @@ class KubernetesCluster:
             raise ClusterError("the cluster is open already")
         self._api = Api(configuration(self._place), self._place.namespace)
         try:
-            refuse_unfit(self._api, self._place)
+            refuse_unfit(self._api, self._place, self._size)
             self._begin(self._api)
         except BaseException:
             self.close()

@@ -6,7 +6,9 @@ from dataclasses import dataclass
 
 from clusters.kubernetes.access import Place
 from clusters.kubernetes.api import Api
-from clusters.kubernetes.kinds import POD, Object, name_of
+from clusters.kubernetes.images import hint_for
+from clusters.kubernetes.kinds import POD, Object, labels_of, name_of
+from clusters.kubernetes.manifests import COMPONENT
 from clusters.kubernetes.observer import Observer, View
 from clusters.kubernetes.pods import waiting_for
 from clusters.protocol import ClusterError
@@ -45,7 +47,7 @@ def refuse_hopeless(view: View, label: str, value: str) -> None:
         if "image" in words:
             raise EnvironmentUnfit(
                 f"pod {name_of(thing)}: {words}",
-                hint="build and load it (make kind), or name another with STATEFALL_IMAGE",
+                hint=hint_for(labels_of(thing).get(COMPONENT, "")),
             )
         if words:
             raise ClusterError(f"pod {name_of(thing)}: {words}")

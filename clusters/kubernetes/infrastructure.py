@@ -14,17 +14,18 @@ from typing import Any, Final
 from clusters.kubernetes import manifests
 from clusters.kubernetes.api import OURS, PART_OF
 from clusters.kubernetes.ground import Ground, refuse_hopeless, states
-from clusters.kubernetes.kinds import JOB, NAMESPACE, SECRET, Kind, Object, kind_of, labels_of, name_of
-from clusters.kubernetes.manifests import COMPONENT, RUN_LABEL
+from clusters.kubernetes.kinds import JOB, NAMESPACE, SECRET, Object, kind_of, labels_of, name_of
+from clusters.kubernetes.manifests import COMPONENT, RUN_LABEL, SECRET_NAME
 from clusters.kubernetes.observer import View
 from clusters.kubernetes.pods import pod_of, succeeded
+from clusters.kubernetes.refusals import wait_for_pods
+from clusters.kubernetes.rights import SET_UP_HINT, Rights, stands
 from clusters.kubernetes.tunnel import fetch, run_in
 from clusters.protocol import ClusterError
-from foundation.errors import InputError
+from foundation.errors import EnvironmentUnfit, InputError
 
 READY_TIMEOUT_S: Final = 300.0
 """For images to be pulled and the shop to be generated."""
-SECRET_NAME: Final = "statefall"  # noqa: S105 - the name of the object, not a secret
 STOP_STORE: Final = "valkey-cli config set bind 127.0.0.1 && valkey-cli client kill type normal skipme yes"
 START_STORE: Final = "valkey-cli config set bind '* -::*' && valkey-cli ping"
 _BALANCER_API_PORT: Final = 8080
@@ -60,7 +61,7 @@ class Infrastructure:
 
     def __init__(self, ground: Ground) -> None:
         self._ground = ground
-        self._makes: dict[Kind, bool] = {}
+        self._rights = Rights(ground.api)
 
     def ensure(self, rendered: Iterable[Object]) -> None:
         """Make what is missing of these objects and wait until all of it works."""
@@ -108,7 +109,7 @@ class Infrastructure:
     # -- inside ---------------------------------------------------------------------------------------
 
     def _ensure_secret(self) -> None:
-        if not self._may_make(SECRET) or self._ground.api.get(SECRET, SECRET_NAME) is not None:
+        if not self._rights.may("create", SECRET) or self._ground.api.get(SECRET, SECRET_NAME) is not None:
             return
         values = {"database-password": 16, "store-password": 16, "jwt-keys": 32, "state-keys": 32}
         self._ground.api.create(
@@ -125,7 +126,13 @@ class Infrastructure:
         )
 
     def _ensure(self, thing: Object) -> None:
-        if not self._may_make(kind_of(thing)):
+        if not self._rights.may("create", kind_of(thing)):
+            if not stands(self._ground.api, self._rights, thing):
+                raise EnvironmentUnfit(
+                    f"{manifests.named(thing)} is missing, and you may not make it",
+                    where=f"namespace {self._ground.place.namespace}",
+                    hint=SET_UP_HINT,
+                )
             return
         standing = self._ground.api.get(kind_of(thing), name_of(thing))
         if standing is None:
@@ -136,12 +143,6 @@ class Infrastructure:
                 where=f"namespace {self._ground.place.namespace}",
                 hint="choose another namespace with STATEFALL_NAMESPACE",
             )
-
-    def _may_make(self, kind: Kind) -> bool:
-        """What may not be made must be there already, set up by somebody who may: see k8s/conductor."""
-        if kind not in self._makes:
-            self._makes[kind] = self._ground.api.allowed("create", kind.group, kind.plural)
-        return self._makes[kind]
 
     def _run_job(self, thing: Object) -> None:
         """Once for each database: one that was made anew has no data."""
@@ -161,7 +162,7 @@ class Infrastructure:
             refuse_hopeless(view, COMPONENT, component)
             return bool(settled(view.labelled(COMPONENT, component)))
 
-        if not self._ground.observer.wait_for(question, READY_TIMEOUT_S):
+        if not wait_for_pods(self._ground, component, question, READY_TIMEOUT_S):
             raise ClusterError(
                 f"the {component} was not ready after {READY_TIMEOUT_S:.0f} s: "
                 + states(self._ground.find(COMPONENT, component))

@@ -13,6 +13,7 @@ from clusters.kubernetes.kinds import NETWORK_POLICY, name_of
 from clusters.kubernetes.manifests import COMPONENT, RUN_LABEL
 from clusters.kubernetes.observer import View
 from clusters.kubernetes.pods import pod_of
+from clusters.kubernetes.refusals import wait_for_pods
 from clusters.kubernetes.removal import remove_labelled
 from clusters.kubernetes.tunnel import Forward
 from clusters.protocol import ClusterError
@@ -78,7 +79,7 @@ class Load:
             }
             return ready == wanted
 
-        if not self._ground.observer.wait_for(up, READY_TIMEOUT_S):
+        if not wait_for_pods(self._ground, "load", up, READY_TIMEOUT_S):
             raise ClusterError(
                 f"the load generator was not ready after {READY_TIMEOUT_S:.0f} s: "
                 + states(self._ground.find(COMPONENT, "load"))

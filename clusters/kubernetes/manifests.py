@@ -28,6 +28,7 @@ RUN_LABEL: Final = "statefall/run"
 COMPONENT: Final = "app.kubernetes.io/component"
 REPLICA: Final = "replica"
 CELL_ENTRY_POINT: Final = "cell"
+SECRET_NAME: Final = "statefall"  # noqa: S105 - the name of the object, not a secret
 LOAD_CONFIG_NAME: Final = "load"
 CONFIG_MAP_LIMIT_BYTES: Final = 1_000_000
 """etcd takes objects of up to 1.5 MiB and the API server a ConfigMap of 1 MiB."""
@@ -156,14 +157,13 @@ def _rename(part: Any, name: str) -> None:
 def _set_up(thing: Object, deployment: Deployment) -> None:
     thing["spec"]["replicas"] = deployment.replicas
     pod = thing["spec"]["template"]["spec"]
-    pod["terminationGracePeriodSeconds"] = max(1, round(deployment.grace_s))
+    pre_stop_s, patience_s = ending(deployment.grace_s, deployment.pre_stop_s)
+    pod["terminationGracePeriodSeconds"] = int(deployment.grace_s)
     container = _container(thing)
-    pre_stop_s = round(deployment.pre_stop_s)
     if pre_stop_s > 0:
         container["lifecycle"] = {"preStop": {"sleep": {"seconds": pre_stop_s}}}
     else:
         container.pop("lifecycle", None)
-    patience_s = max(int(deployment.grace_s - pre_stop_s - _STOP_MARGIN_S), 1)
     settings = {
         "STATEFALL_STATE": deployment.state.value,
         "STATEFALL_GRACEFUL_TIMEOUT_S": str(patience_s),
@@ -171,6 +171,24 @@ def _set_up(thing: Object, deployment: Deployment) -> None:
     }
     kept = [entry for entry in container["env"] if entry["name"] not in settings]
     container["env"] = [*kept, *({"name": name, "value": value} for name, value in settings.items())]
+
+
+def ending(grace_s: float, pre_stop_s: float) -> tuple[int, int]:
+    """preStop's sleep and the replica's own patience after it, in seconds. Raises InputError.
+
+    Kubernetes counts both in whole seconds, and kills at the end of the grace period whoever still works.
+    """
+    for name, value_s in (("grace_s", grace_s), ("pre_stop_s", pre_stop_s)):
+        if value_s != int(value_s):
+            raise InputError(f"Kubernetes counts in whole seconds, not {value_s:g}", where=f"deploy.{name}")
+    patience_s = int(grace_s - pre_stop_s - _STOP_MARGIN_S)
+    if patience_s < 1:
+        raise InputError(
+            f"{grace_s:g} s leave a replica no time to end after {pre_stop_s:g} s of preStop",
+            where="deploy.grace_s",
+            hint=f"{pre_stop_s + _STOP_MARGIN_S + 1:g} or more: preStop, 1 s to end, 1 s before SIGKILL",
+        )
+    return int(pre_stop_s), patience_s
 
 
 def _containers(thing: Object) -> Iterator[Object]:
@@ -204,14 +222,9 @@ def _resource(text: str) -> tuple[str, str]:
     return resource, sub
 
 
-def fingerprint_of(objects: Iterable[Object]) -> dict[str, str]:
-    """Image of each component that is not a replica, for the record."""
-    return {
-        f"{labels_of(thing)[COMPONENT]} image": container["image"]
-        for thing in objects
-        if COMPONENT in labels_of(thing)
-        for container in _containers(thing)
-    }
+def images(objects: Iterable[Object], place: Place) -> set[str]:
+    """What the pods of these objects run at that place."""
+    return {c["image"] for thing in settled(objects, place, "") for c in _containers(thing)}
 
 
 def named(thing: Object) -> str:

@@ -44,6 +44,7 @@ class Lookup:
         """`degraded`: for a design whose sessions are in the store, what to answer while it is away."""
         self._sessions, self._tickets, self._metrics = sessions, tickets, metrics
         self._degraded = degraded
+        metrics.may_lose_by(Cause)
         self._logged_out = RecentlySeen(REMEMBERED_LOGOUTS)
         self.on_renewed: list[Callable[[str], None]] = []
         """Called with the new cookie of a session that this replica took over from another."""

@@ -81,7 +81,7 @@ def command(
     )
     summary, folder = execute(
         request,
-        open_cluster=lambda run_dir: open_cluster(ClusterChoice(cluster), run_dir, ports=ports),
+        open_cluster=lambda run_dir: open_cluster(ClusterChoice(cluster), run_dir, plan, ports=ports),
         reporter=reporter(as_json=as_json),
         clock=system_clock,
     )

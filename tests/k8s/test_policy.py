@@ -17,6 +17,8 @@ Rendered = dict[str, tuple[Object, ...]]
 SECRET_NAME = re.compile(r"PASSWORD|SECRET|TOKEN|KEYS?$|AUTH", re.IGNORECASE)
 EVERYWHERE = pytest.mark.parametrize("folder", FOLDERS)
 LONG_RUNNING = {"Deployment", "StatefulSet"}
+SHORT_JOB = "shop-data"
+"""Its end is its health."""
 
 
 def workloads(objects: tuple[Object, ...]) -> Iterator[tuple[str, Object]]:
@@ -81,19 +83,47 @@ def test_pods_ask_for_what_they_need_and_have_a_limit(folder: str, rendered: Ren
 def test_images_have_a_pinned_tag(folder: str, rendered: Rendered) -> None:
     for what, template in workloads(rendered[folder]):
         for container in template["spec"]["containers"]:
-            _, _, tag = container["image"].partition(":")
-            assert tag, what
-            assert tag != "latest", what
+            assert pinned(container["image"]), what
+
+
+def pinned(image: str) -> bool:
+    """Whether the image names a version of itself: a digest, or a tag that is not `latest`."""
+    name, _, digest = image.partition("@")
+    _, _, tag = name.rpartition("/")[2].partition(":")
+    return bool(digest) or tag not in {"", "latest"}
+
+
+def test_a_registrys_port_is_no_tag() -> None:
+    assert not pinned("registry:5000/x")
+    assert not pinned("registry:5000/x:latest")
+    assert pinned("registry:5000/x:1.0")
+    assert pinned("registry:5000/x@sha256:0123")
+    assert not pinned("postgres")
 
 
 @EVERYWHERE
-def test_servers_are_probed(folder: str, rendered: Rendered) -> None:
-    for thing in of_kind(rendered[folder], *LONG_RUNNING):
+def test_every_role_is_probed(folder: str, rendered: Rendered) -> None:
+    for thing in of_kind(rendered[folder], *LONG_RUNNING, "Job"):
         for container in thing["spec"]["template"]["spec"]["containers"]:
-            if not container.get("ports"):
-                continue  # a load worker serves nobody: its master hears its heart
-            assert "readinessProbe" in container, name_of(thing)
+            if name_of(thing) == SHORT_JOB:
+                continue
             assert "livenessProbe" in container, name_of(thing)
+            if name_of(thing) != "conductor":  # nobody waits for it to be ready
+                assert "readinessProbe" in container, name_of(thing)
+
+
+def test_load_reaches_replicas_wherever_it_may_run(rendered: Rendered) -> None:
+    for folder in ("load", "conductor"):
+        policies = {name_of(p): p["spec"] for p in of_kind(rendered[folder], "NetworkPolicy")}
+        assert policies["load-to-replica"]["podSelector"]["matchLabels"] == {COMPONENT: REPLICA}
+
+
+@pytest.mark.parametrize("folder", ["base", *OVERLAYS])
+def test_the_balancer_ends_by_itself_before_it_is_killed(folder: str, rendered: Rendered) -> None:
+    (template,) = [t for _, t in workloads(rendered[folder]) if labels_of(t)[COMPONENT] == "balancer"]
+    arguments = " ".join(template["spec"]["containers"][0]["args"])
+    patience_s = {int(found) for found in re.findall(r"lifecycle\.gracetimeout=(\d+)s", arguments)}
+    assert max(patience_s) < template["spec"]["terminationGracePeriodSeconds"]
 
 
 @EVERYWHERE

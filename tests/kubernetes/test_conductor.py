@@ -10,8 +10,9 @@ from pathlib import Path
 
 import pytest
 
-from clusters.kubernetes.api import Api
-from clusters.kubernetes.kinds import NAMESPACE
+from clusters.kubernetes import manifests
+from clusters.kubernetes.api import OURS, Api
+from clusters.kubernetes.kinds import NAMESPACE, name_of
 from foundation.terms import Service
 from results.model import Outcome, Summary
 from tests.kubernetes.conftest import IMAGE, place
@@ -32,20 +33,32 @@ def empty() -> Iterator[Api]:
         yield api
 
 
-def shorter() -> dict[str, object]:
-    """The manifest's Job with two cells, and with the tests' image for what it deploys."""
-    words = ("--seed", "7", *overrides(("matrix.balancer=[sticky]",)), *PHASES)
-    command = f"statefall run --cluster kubernetes --out /results {' '.join(words)}"
+def job(words: str, fetch_s: int) -> dict[str, object]:
+    """The manifest's Job with these words for the run, so long to fetch, and the tests' image to deploy."""
+    (made,) = [t for t in manifests.render("conductor") if t["kind"] == "Job" and name_of(t) == "conductor"]
+    script = str(made["spec"]["template"]["spec"]["containers"][0]["args"][0])
+    for written, tried in (("--out /results", f"--out /results {words}"), ("sleep 3600", f"sleep {fetch_s}")):
+        assert script.count(written) == 1
+        script = script.replace(written, tried)
     container = "/spec/template/spec/containers/0"
     patch = [
-        {
-            "op": "replace",
-            "path": f"{container}/args/0",
-            "value": f'{command}; echo "exit code $?"; exec sleep 3600',
-        },
+        {"op": "replace", "path": f"{container}/args/0", "value": script},
         {"op": "add", "path": f"{container}/env", "value": [{"name": "STATEFALL_IMAGE", "value": IMAGE}]},
     ]
     return {"target": {"kind": "Job", "name": "conductor"}, "patch": json.dumps(patch)}
+
+
+def set_up(folder: str) -> None:
+    """As the README says: the secret before the conductor."""
+    kubectl("create", "namespace", NAME)
+    kubectl("label", "namespace", NAME, OURS)
+    secret(NAME)
+    kubectl("apply", "-k", folder)
+
+
+def await_condition(condition: str, within_s: int) -> None:
+    wanted = (f"--for=condition={condition}", "job/conductor", f"--timeout={within_s}s")
+    kubectl("-n", NAME, "wait", *wanted)
 
 
 def said() -> str:
@@ -60,9 +73,9 @@ def said() -> str:
 def test_a_conductor_in_a_pod_runs_the_experiment_and_its_results_can_be_fetched(
     empty: Api, tmp_path: Path
 ) -> None:
-    folder = own("conductor", NAME, tmp_path, [shorter()])
-    kubectl("apply", "-k", folder)
-    secret(NAME)
+    words = ("--seed", "7", *overrides(("matrix.balancer=[sticky]",)), *PHASES)
+    folder = own("conductor", NAME, tmp_path, [job(" ".join(words), fetch_s=45)])
+    set_up(folder)
     deadline = time.monotonic() + DEADLINE_S
     while not (ended := re.search(r"^exit code (\d+)$", text := said(), re.MULTILINE)):
         assert time.monotonic() < deadline, f"it has not ended: {text}"
@@ -76,5 +89,14 @@ def test_a_conductor_in_a_pod_runs_the_experiment_and_its_results_can_be_fetched
     lost = {cell.service: cell.sessions.lost for cell in summary.cells}
     assert lost[Service.STATELESS] == 0
     assert lost[Service.STATEFUL] > 0
+    await_condition("Complete", within_s=60)
     kubectl("delete", "-k", folder, "--ignore-not-found", "--wait=true", "--timeout=120s")
     assert empty.get(NAMESPACE, NAME) is None
+
+
+def test_the_job_ends_as_its_run_did(empty: Api, tmp_path: Path) -> None:
+    set_up(own("conductor", NAME, tmp_path, [job("nonsense", fetch_s=1)]))
+    await_condition("Failed", within_s=120)
+    text = said()
+    assert "unknown experiment 'nonsense'" in text
+    assert text.rstrip().endswith("exit code 2")

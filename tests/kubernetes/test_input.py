@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 import json
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from clusters.kubernetes import KubernetesCluster, Place, doctor, recover
+from clusters.kubernetes import KubernetesCluster, Place, doctor, manifests, recover
 from clusters.kubernetes.access import configuration
 from clusters.kubernetes.api import PART_OF, Api
-from clusters.kubernetes.kinds import NAMESPACE, QUOTA, Object
+from clusters.kubernetes.kinds import DEPLOYMENT, JOB, NAMESPACE, POD, QUOTA, STATEFUL_SET, Object, name_of
 from foundation.errors import EnvironmentUnfit, InputError
-from tests.kubernetes.access import as_service_account, grant
+from tests.kubernetes.access import as_service_account, grant, rules_of
 from tests.kubernetes.conftest import deployment, place
 from tests.kubernetes.timeline import removed
 
@@ -176,6 +177,10 @@ def test_missing_verbs_are_named(elsewhere: Api, tmp_path: Path, monkeypatch: py
 @pytest.mark.timeout(400)
 def test_an_image_that_is_not_there_is_named_and_nothing_is_left(elsewhere: Api) -> None:
     cluster = KubernetesCluster(Path("r"), place=place(elsewhere.namespace, image="statefall:never-built"))
+    images = {
+        check.name: check for check in doctor(place(elsewhere.namespace, image="statefall:never-built"))
+    }
+    assert "statefall:never-built is not on" in images["images"].words
     with pytest.raises(EnvironmentUnfit) as error:
         cluster.open()
     line = one_line(error)
@@ -216,3 +221,62 @@ def test_a_quota_that_runs_out_later_is_named_too(elsewhere: Api) -> None:
     finally:
         cluster.close()
     assert elsewhere.get(NAMESPACE, elsewhere.namespace) is None
+
+
+@on_a_cluster
+def test_what_the_caller_may_not_make_must_stand_and_is_named(
+    elsewhere: Api, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    make_namespace(elsewhere, **{PART_OF: "statefall"})
+    grant(elsewhere, "conductor", rules_of(manifests.MANIFESTS / "conductor" / "role.yaml"))
+    for thing in manifests.settled(manifests.render("base"), place(elsewhere.namespace), "by-hand"):
+        if (thing["kind"], name_of(thing)) in {("Service", "balancer"), ("NetworkPolicy", "deny-all")}:
+            elsewhere.create(thing)
+    monkeypatch.setenv("KUBECONFIG", str(as_service_account(elsewhere, "conductor", tmp_path)))
+    with pytest.raises(EnvironmentUnfit) as error:
+        KubernetesCluster(Path("r"), place=place(elsewhere.namespace)).open()
+    line = one_line(error)
+    assert "NetworkPolicy load-to-replica" in line
+    assert "StatefulSet database" in line
+    assert "kubectl apply -k k8s/conductor" in line
+    assert "deny-all" not in line
+    assert elsewhere.list(DEPLOYMENT).items == ()
+
+
+@on_a_cluster
+@pytest.mark.timeout(400)
+def test_a_quota_that_leaves_no_room_for_the_load_is_named_soon(elsewhere: Api) -> None:
+    cluster = KubernetesCluster(Path("r"), place=place(elsewhere.namespace))
+    try:
+        cluster.open()
+        cluster.deploy(deployment(replicas=1))
+        elsewhere.create(quota(pods="4"))
+        began = time.monotonic()
+        with pytest.raises(EnvironmentUnfit) as error:
+            cluster.start_load(b'{"workers": 1}')
+        assert time.monotonic() - began < 40.0
+    finally:
+        cluster.close()
+    line = one_line(error)
+    assert "Job load" in line
+    assert "exceeded quota" in line
+    assert elsewhere.get(NAMESPACE, elsewhere.namespace) is None
+
+
+@on_a_cluster
+@pytest.mark.timeout(400)
+def test_a_quota_that_leaves_no_room_for_the_infrastructure_is_named_soon(elsewhere: Api) -> None:
+    make_namespace(elsewhere, **{PART_OF: "statefall"})
+    elsewhere.create(quota(**{"count/pods": "0"}))
+    began = time.monotonic()
+    with pytest.raises(EnvironmentUnfit) as error:
+        KubernetesCluster(Path("r"), place=place(elsewhere.namespace)).open()
+    assert time.monotonic() - began < 60.0
+    line = one_line(error)
+    assert "StatefulSet database" in line
+    assert "exceeded quota" in line
+    assert [
+        name_of(thing)
+        for kind in (STATEFUL_SET, DEPLOYMENT, JOB, POD)
+        for thing in elsewhere.list(kind).items
+    ] == []

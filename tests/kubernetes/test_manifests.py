@@ -6,8 +6,8 @@ import pytest
 
 from clusters.kubernetes import manifests
 from clusters.kubernetes.access import Place
-from clusters.kubernetes.checks import needs, shortages
 from clusters.kubernetes.cluster import label_value
+from clusters.kubernetes.demand import Size, needs, shortages
 from clusters.kubernetes.kinds import Object, kind_of, labels_of, name_of
 from clusters.protocol import Deployment
 from foundation.errors import InputError
@@ -121,8 +121,40 @@ def test_a_quota_that_leaves_too_little_is_named(sticky: tuple[Object, ...]) -> 
         "spec": {},
         "status": {"hard": {"pods": "8", "cpu": "10", "secrets": "1"}, "used": {"pods": "2", "cpu": "0"}},
     }
-    (words,) = shortages(quota, needs(sticky))
-    assert words.startswith("small leaves 6 of pods")
+    wanted = needs([*sticky, *manifests.render("load")], Size(replicas=3, workers=1))
+    (words,) = shortages(quota, wanted)
+    assert words == "small leaves 6 of pods, 7 are needed"
+
+
+def test_a_quota_is_asked_for_the_replicas_and_workers_of_the_run(sticky: tuple[Object, ...]) -> None:
+    rendered = [*sticky, *manifests.render("load")]
+    one, many = (needs(rendered, Size(5, workers)) for workers in (1, 4))
+    assert one["pods"] == 3 + 5 + 1  # database, store and balancer; replicas; one load generator
+    assert many["pods"] == one["pods"] + 4
+    assert many["limits.cpu"] == one["limits.cpu"] + 4
+
+
+@pytest.mark.parametrize(
+    ("grace_s", "pre_stop_s", "part"),
+    [
+        (3.0, 2.0, "deploy.grace_s: 3 s leave a replica no time"),
+        (10.0, 0.5, "deploy.pre_stop_s: Kubernetes counts in whole seconds, not 0.5"),
+        (10.5, 1.0, "deploy.grace_s: Kubernetes counts in whole seconds, not 10.5"),
+    ],
+)
+def test_an_end_that_does_not_fit_into_the_grace_period_is_refused(
+    grace_s: float, pre_stop_s: float, part: str
+) -> None:
+    with pytest.raises(InputError) as error:
+        manifests.ending(grace_s, pre_stop_s)
+    assert part in str(error.value)
+
+
+@pytest.mark.parametrize(("grace_s", "pre_stop_s"), [(2.0, 0.0), (4.0, 2.0), (10.0, 1.0), (20.0, 3.0)])
+def test_pre_stop_and_patience_end_before_the_grace_period(grace_s: float, pre_stop_s: float) -> None:
+    sleep_s, patience_s = manifests.ending(grace_s, pre_stop_s)
+    assert patience_s >= 1
+    assert sleep_s + patience_s < grace_s
 
 
 @pytest.mark.parametrize(

@@ -1,4 +1,4 @@
-"""Every panel of every dashboard gets data from a real Prometheus while shoppers meet faults."""
+"""A real Prometheus while shoppers meet faults: every panel has data, and alerts fire when they are true."""
 
 from __future__ import annotations
 
@@ -129,6 +129,18 @@ def has_data(api: Api, pod: str, query: str) -> bool:
     return any(not math.isnan(float(series["value"][1])) for series in answer["data"]["result"])
 
 
+def firing(api: Api, pod: str) -> set[str]:
+    """The alerts that fire now."""
+    alerts = json.loads(fetch(api, pod, PORT, "/api/v1/alerts", timeout_s=30.0))["data"]["alerts"]
+    return {alert["labels"]["alertname"] for alert in alerts if alert["state"] == "firing"}
+
+
+def rules(api: Api, pod: str) -> dict[str, str]:
+    """Recording rule or alert -> its health: `ok`, `unknown` before its first evaluation, `err`."""
+    groups = json.loads(fetch(api, pod, PORT, "/api/v1/rules", timeout_s=30.0))["data"]["groups"]
+    return {rule["name"]: rule["health"] for group in groups for rule in group["rules"]}
+
+
 def misfortunes(cluster: KubernetesCluster, api: Api, load: Shoppers) -> None:
     """The store is away for a while, then it has forgotten all, and a replica is killed: what panels show."""
     load.go_on()
@@ -146,13 +158,29 @@ def misfortunes(cluster: KubernetesCluster, api: Api, load: Shoppers) -> None:
     load.go_on()
 
 
-def test_every_panel_has_data_during_a_run(deployed: KubernetesCluster, api: Api, tmp_path: Path) -> None:
-    missing = panels()
+FIRE = {"SessionsLost", "ReplicaRestarted", "StoreErrors", "RequestsFail", "BalancerAnswersErrors"}
+SILENT = {"ForeignOrDuplicatedState", "BalancerDown"}
+"""Nothing that the test does makes them true."""
+
+
+def test_panels_have_data_and_alerts_fire_during_a_run(
+    deployed: KubernetesCluster, api: Api, tmp_path: Path
+) -> None:
+    missing, unfired = panels(), set(FIRE)
     assert len(missing) > 30
+    fired: set[str] = set()
     with shopping(deployed) as load, prometheus(api, tmp_path) as pod:
+        load.wait(lambda: set(rules(api, pod).values()) == {"ok"}, "every rule was evaluated")
+        load.go_on()
+        assert firing(api, pod) == set()
         misfortunes(deployed, api, load)
         deadline = time.monotonic() + PATIENCE_S
-        while missing and time.monotonic() < deadline:
+        while (missing or unfired) and time.monotonic() < deadline:
             load.go_on(20)
+            fired |= firing(api, pod)
+            unfired -= fired
             missing = {panel: query for panel, query in missing.items() if not has_data(api, pod, query)}
+        assert set(rules(api, pod).values()) == {"ok"}
     assert list(missing) == []
+    assert unfired == set()
+    assert fired & SILENT == set()

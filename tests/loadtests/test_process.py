@@ -251,11 +251,12 @@ def test_workers_may_be_started_by_somebody_else(tmp_path: Path) -> None:
         config = tmp_path / "load.json"
         config.write_bytes(config_for(url, workers=1).to_json())
         port = free_port()
-        where = ["--master-port", str(port)]
-        with subprocess.Popen(command("--worker", *where)) as worker:
+        where, heart = ["--master-port", str(port)], tmp_path / "heart"
+        with subprocess.Popen(command("--worker", *where, "--heart", str(heart))) as worker:
             try:
                 bind = ["--master-bind-host", "127.0.0.1"]
                 with generating(config_for(url), tmp_path, "--master", *where, *bind) as load:
+                    wait_until(heart.exists, "the worker's probe sees that it is connected")
                     load.channel.start()
                     wait_until(lambda: load.logins() == 12, "all shoppers have arrived")
                     result = load.channel.finish()
@@ -264,6 +265,22 @@ def test_workers_may_be_started_by_somebody_else(tmp_path: Path) -> None:
                 worker.kill()
     assert len(result.sessions) == 12
     assert result.generator_faults == ()
+
+
+def test_a_master_without_its_workers_lives_and_is_not_ready(tmp_path: Path) -> None:
+    config = tmp_path / "load.json"
+    config.write_bytes(config_for("http://127.0.0.1:9").to_json())
+    where = ["--master-port", str(free_port()), "--master-bind-host", "127.0.0.1", "--expect-workers", "1"]
+    begin = command("--master", "--config", str(config), *where)
+    with subprocess.Popen(begin, stdout=subprocess.PIPE, text=True) as master:
+        try:
+            assert master.stdout is not None
+            control = json.loads(master.stdout.readline())["control"]
+            found = [httpx.get(f"{control}/statefall/{path}", trust_env=False) for path in ("live", "ready")]
+        finally:
+            master.kill()
+    assert [answer.status_code for answer in found] == [200, 503]
+    assert found[1].json()["workers"] == 0
 
 
 def free_port() -> int:

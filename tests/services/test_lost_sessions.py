@@ -6,6 +6,7 @@ import pytest
 
 from services import contract
 from services.replica import Replica
+from services.stateful.lookup import Cause
 from tests.services.backing import wait_until
 from tests.services.conftest import MakeReplica
 from tests.services.shopper import Shopper, error_code, sample
@@ -93,7 +94,7 @@ def test_a_forged_cookie_is_no_session_at_all(replica: Replica, shopper: Shopper
     assert (answer.status_code, error_code(answer)) == (401, "unauthenticated")
     assert contract.SESSION_HEADER not in answer.headers
     assert sample(replica, "statefall_forged_total") == 1
-    assert "statefall_sessions_lost_total{" not in replica.metrics.exposition().decode()
+    assert sum(sample(replica, "statefall_sessions_lost_total", cause=cause) for cause in Cause) == 0
 
 
 def test_a_logged_out_session_is_over_and_not_lost(replica: Replica, shopper: Shopper) -> None:
@@ -105,7 +106,7 @@ def test_a_logged_out_session_is_over_and_not_lost(replica: Replica, shopper: Sh
     shopper.cookie = cookie
     answer = shopper.send("GET", contract.PROFILE)
     assert (answer.status_code, error_code(answer)) == (401, "unauthenticated")
-    assert "statefall_sessions_lost_total{" not in replica.metrics.exposition().decode()
+    assert sum(sample(replica, "statefall_sessions_lost_total", cause=cause) for cause in Cause) == 0
 
 
 def test_a_login_never_adopts_the_cookie_that_came_with_it(replica: Replica, shopper: Shopper) -> None:
@@ -153,3 +154,8 @@ def test_sessions_are_counted_at_every_moment(replica: Replica) -> None:
     shoppers[0].send("POST", contract.LOGOUT, {})
     assert sample(replica, "statefall_sessions_active") == 4
     assert sample(replica, "statefall_sessions_created_total") == 5
+
+
+def test_every_cause_is_shown_before_anything_is_lost(replica: Replica) -> None:
+    text = replica.metrics.exposition().decode()
+    assert all(f'statefall_sessions_lost_total{{cause="{cause}"}} 0.0' in text for cause in Cause)

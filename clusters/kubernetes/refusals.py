@@ -1,0 +1,88 @@
+"""Why a controller makes no pod: its conditions or events say, and no pod that could be watched."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from typing import Final
+
+from clusters.kubernetes.api import OURS, Api
+from clusters.kubernetes.ground import Ground
+from clusters.kubernetes.kinds import DEPLOYMENT, EVENT, JOB, STATEFUL_SET, Kind, Object, name_of
+from clusters.kubernetes.manifests import COMPONENT
+from clusters.kubernetes.observer import View
+from clusters.protocol import ClusterError
+from foundation.errors import EnvironmentUnfit
+
+_LOOK_EVERY_S: Final = 2.0
+_LOOKS: Final = 3
+"""So often a refusal must be seen in a row: a quota is free again only a moment after a pod has gone."""
+_SPEAK_IN_EVENTS: Final = (JOB, STATEFUL_SET)
+
+
+def wait_for_pods(ground: Ground, component: str, question: Callable[[View], bool], timeout_s: float) -> bool:
+    """Wait until the question holds; False when it did not in time.
+
+    Raises EnvironmentUnfit when a quota forbids the component a pod, ClusterError when something else does.
+    """
+    deadline = time.monotonic() + timeout_s
+    seen = 0
+    while not ground.observer.wait_for(question, min(_LOOK_EVERY_S, max(deadline - time.monotonic(), 0.0))):
+        refused = _refused(ground, component)
+        seen = seen + 1 if refused else 0
+        if seen >= _LOOKS:
+            raise _as_error(*refused[0])
+        if time.monotonic() >= deadline:
+            return False
+    return True
+
+
+def _refused(ground: Ground, component: str) -> list[tuple[str, str]]:
+    """(controller, why it may not make its pods) of those that lack pods now."""
+    labels = f"{OURS},{COMPONENT}={component}"
+    found = [
+        (f"Deployment {name_of(thing)}", str(condition.get("message", "")))
+        for thing in ground.api.list(DEPLOYMENT, labels).items
+        for condition in thing.get("status", {}).get("conditions", [])
+        if condition["type"] == "ReplicaFailure" and condition["status"] == "True"
+    ]
+    without = [
+        (kind, thing)
+        for kind in _SPEAK_IN_EVENTS
+        for thing in ground.api.list(kind, labels).items
+        if not _has_pods(ground, component, thing)
+    ]
+    return found + (_from_events(ground.api, without) if without else [])
+
+
+def _has_pods(ground: Ground, component: str, controller: Object) -> bool:
+    uid = controller["metadata"]["uid"]
+    return any(
+        owner["uid"] == uid
+        for pod in ground.find(COMPONENT, component)
+        for owner in pod["metadata"].get("ownerReferences", [])
+    )
+
+
+def _from_events(api: Api, controllers: list[tuple[Kind, Object]]) -> list[tuple[str, str]]:
+    """The last refusal of each; a controller that was deleted and made anew has another UID."""
+    names = {
+        str(thing["metadata"]["uid"]): f"{kind.name} {name_of(thing)}"
+        for kind, thing in controllers
+        if "deletionTimestamp" not in thing["metadata"]
+    }
+    last = {
+        str(event["involvedObject"].get("uid")): str(event.get("message", ""))
+        for event in sorted(api.list(EVENT).items, key=lambda event: str(event.get("lastTimestamp")))
+        if event.get("reason") == "FailedCreate"
+    }
+    return [(name, last[uid]) for uid, name in names.items() if uid in last]
+
+
+def _as_error(controller: str, message: str) -> EnvironmentUnfit | ClusterError:
+    line = message.strip().splitlines()[0] if message.strip() else "no reason given"
+    if "quota" in line:
+        return EnvironmentUnfit(
+            f"{controller}: {line}", hint="raise the quota, or use a namespace without one"
+        )
+    return ClusterError(f"{controller}: {line}")

@@ -1,0 +1,49 @@
+"""Which images nodes lack, as far as nodes tell."""
+
+from __future__ import annotations
+
+import pytest
+
+from clusters.kubernetes.images import LOAD_HINT, PULL_HINT, full_name, hint_for, lacking, only_local
+from clusters.kubernetes.kinds import Object
+
+
+def node(name: str, *images: str, unnamed: int = 0) -> Object:
+    told = [{"names": [image]} for image in images] + [{"names": None}] * unnamed
+    return {"metadata": {"name": name}, "status": {"images": told}}
+
+
+@pytest.mark.parametrize(
+    ("image", "full"),
+    [
+        ("statefall:0.1.0", "docker.io/library/statefall:0.1.0"),
+        ("postgres", "docker.io/library/postgres:latest"),
+        ("prom/prometheus:v3", "docker.io/prom/prometheus:v3"),
+        ("registry:5000/x", "registry:5000/x:latest"),
+        ("localhost/x:1", "localhost/x:1"),
+        ("ghcr.io/a/b@sha256:12", "ghcr.io/a/b@sha256:12"),
+    ],
+)
+def test_names_are_written_out(image: str, full: str) -> None:
+    assert full_name(image) == full
+
+
+def test_a_node_that_lacks_an_image_is_named() -> None:
+    nodes = [node("one", "docker.io/library/statefall:1", unnamed=2), node("two")]
+    assert lacking(["statefall:1"], nodes) == {"statefall:1": ["two"]}
+    assert lacking(["statefall:1"], nodes[:1]) == {}
+
+
+def test_a_node_that_does_not_name_all_its_images_proves_nothing() -> None:
+    assert lacking(["statefall:1"], [node("full", unnamed=50)]) == {}
+
+
+def test_only_a_name_without_a_path_cannot_be_pulled() -> None:
+    assert only_local("statefall:0.1.0")
+    assert not only_local("me/statefall:0.1.0")
+    assert not only_local("registry:5000/statefall")
+
+
+def test_the_hint_is_to_build_only_what_can_be_built() -> None:
+    assert hint_for("replica") == hint_for("load") == hint_for("data") == LOAD_HINT
+    assert hint_for("database") == hint_for("balancer") == hint_for("store") == PULL_HINT

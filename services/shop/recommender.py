@@ -1,7 +1,8 @@
 """The edges of the recommendations: purchases from the database in, products that can be bought out.
 
 The graph of all purchases is the same for everybody and holds nobody's name: application state that
-each replica reads once, in the background, when it starts. It is not a session and is not lost with one.
+each replica reads once, in the background, when somebody asks for recommendations first: a replica that
+is to recover is not kept from it by what nobody may want. It is not a session and is not lost with one.
 """
 
 from __future__ import annotations
@@ -27,7 +28,7 @@ COUNT: Final = 10
 _SPARE: Final = 20
 """More candidates than are shown, since some may not be for sale any more."""
 READING_TIMEOUT_S: Final = 15.0
-PATIENCE_S: Final = 1.0
+PATIENCE_S: Final = 3.0
 """How long a request waits for a graph that is still being read."""
 RETRY_S: Final = 0.5
 """Between two attempts to read it."""
@@ -70,7 +71,7 @@ def shown(recommendations: Recommendations) -> dict[str, Any]:
 
 
 class Recommender:
-    """A part of the replica: computes recommendations on the graph that it reads after its start.
+    """A part of the replica: computes recommendations on the graph that it reads when first asked.
 
     Raises services.refusals.Unavailable when the graph or the database is not there.
     """
@@ -81,30 +82,23 @@ class Recommender:
         catalogue: Catalogue,
         rounds: int,
         now: Callable[[], float] = time.time,
-        clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._database, self._catalogue = database, catalogue
-        self._rounds, self._now, self._clock = rounds, now, clock
+        self._rounds, self._now = rounds, now
         self._graph: PurchaseGraph | None = None
         self._read_once, self._end = threading.Event(), threading.Event()
-        self._thread = threading.Thread(target=self._load, name="purchases", daemon=True)
-        self._traffic_from_s = 0.0
+        self._starting = threading.Lock()
+        self._thread: threading.Thread | None = None
 
     def open(self) -> None:
-        """Begin to read; does not wait."""
-        self._traffic_from_s = self._clock() + READING_TIMEOUT_S
-        self._thread.start()
+        """Nothing is read before somebody asks."""
 
     def close(self) -> None:
         """End, whether it was read or not."""
-        self._end.set()
-        self._thread.join(timeout=CLOSE_S)
-
-    def check(self) -> None:
-        """For readiness: a new replica waits, so that a roll-out refuses nobody, but not for ever, since
-        the shop can do without recommendations. Raises Unavailable."""
-        if not self._read_once.is_set() and self._clock() < self._traffic_from_s:
-            raise Unavailable("the purchases are still being read")
+        with self._starting:
+            self._end.set()
+        if self._thread is not None:
+            self._thread.join(timeout=CLOSE_S)
 
     def recommend(self, taste: Taste) -> Recommendations:
         """What fits this taste best and is for sale."""
@@ -119,6 +113,10 @@ class Recommender:
 
     def graph(self) -> PurchaseGraph:
         """The graph. Raises Unavailable while it is not there."""
+        with self._starting:
+            if self._thread is None and not self._end.is_set():
+                self._thread = threading.Thread(target=self._load, name="purchases", daemon=True)
+                self._thread.start()
         self._read_once.wait(PATIENCE_S)
         if self._graph is None:
             raise Unavailable("the purchases are still being read")

@@ -72,7 +72,6 @@ def create(settings: Settings) -> Replica:
     OpenApi(Twin.STATEFUL).register(replica.app)
     ProductPages(replica.catalogue, replica.catalogue).register(replica.app)
     recommender = Recommender(replica.database, replica.catalogue, settings.recommendation_rounds)
-    replica.ready_when("purchases", recommender.check)
     replica.parts.append(recommender)
     ttl_s = settings.recommendation_ttl_s
     StatefulPerformanceOptimizations(

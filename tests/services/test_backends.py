@@ -109,7 +109,7 @@ def test_without_a_database_a_replica_lives_but_is_not_ready(make_replica: MakeR
     assert shopper.send("GET", contract.LIVE).status_code == 200
     ready = shopper.send("GET", contract.READY)
     assert ready.status_code == 503
-    assert ready.get_json() == {"ready": False, "failing": ["database", "purchases"]}
+    assert ready.get_json() == {"ready": False, "failing": ["database"]}
     answer = shopper.login()
     assert (answer.status_code, error_code(answer)) == (503, "store_unavailable")
 

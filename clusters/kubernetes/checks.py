@@ -28,7 +28,7 @@ from clusters.kubernetes.manifests import COMPONENT, REPLICA, SECRET_NAME
 from clusters.kubernetes.pods import problem
 from clusters.kubernetes.rights import SET_UP_HINT, Rights, stands
 from clusters.protocol import Check, ClusterError
-from foundation.errors import EnvironmentUnfit, StatefallError
+from foundation.errors import EnvironmentUnfit, Interrupted, StatefallError
 
 _SETUP_VERBS: Final = (
     ("create", "rbac.authorization.k8s.io", "roles"),
@@ -89,6 +89,8 @@ def _answers(asked: Iterable[_Question]) -> tuple[Check, ...]:
 def _check(name: str, question: Callable[[], str]) -> Check:
     try:
         return Check(name, fine=True, words=question())
+    except Interrupted:
+        raise
     except StatefallError as error:
         return Check(name, fine=False, words=str(error))
 

@@ -12,6 +12,8 @@ from clusters.kubernetes import KubernetesCluster
 from clusters.kubernetes.api import OURS, Api
 from clusters.kubernetes.kinds import NODE, POD, name_of
 from clusters.kubernetes.manifests import COMPONENT
+from clusters.kubernetes.pods import pod_of
+from clusters.kubernetes.tunnel import run_in
 from clusters.protocol import Deployment
 from foundation.terms import Balancer, Service, StateDesign
 from foundation.verdicts import Verdict
@@ -121,6 +123,24 @@ def test_a_lost_worker_is_the_load_generators_own_fault(deployed: KubernetesClus
     assert mark.live_sessions == 36
     assert marked(result, *WORSE) == []
     assert_books_balance(result)
+
+
+@pytest.mark.parametrize("deployed", [deployment("c-silent-master")], indirect=True)
+def test_a_worker_that_does_not_hear_its_master_is_not_ready(deployed: KubernetesCluster, api: Api) -> None:
+    with shopping(deployed, workers=2):
+        (master,) = api.list(POD, f"{OURS},statefall/load=master").items
+        assert _ready_workers(api) == 2
+        # All processes of the container but the first and the shell itself
+        assert run_in(api, name_of(master), ["sh", "-c", "kill -STOP -1"]).fine
+        try:
+            wait_until(deployed, lambda _: _ready_workers(api) == 0, "both are found to be cut off")
+        finally:
+            assert run_in(api, name_of(master), ["sh", "-c", "kill -CONT -1"]).fine
+        wait_until(deployed, lambda _: _ready_workers(api) == 2, "both hear it again")
+
+
+def _ready_workers(api: Api) -> int:
+    return sum(pod_of(thing).ready for thing in api.list(POD, f"{OURS},statefall/load=worker").items)
 
 
 def _workers(url: str) -> int:

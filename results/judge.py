@@ -95,7 +95,14 @@ def judge_cell(plan: CellPlan, timeline: CellTimeline, load: LoadResult | None) 
     realtime = load.realtime if load else RealtimeCounts()
     answers = dict(load.answers_by_phase) if load else {}
     found = Findings(
-        sessions, by_phase, users, undecided, forecast.lost, kept_books, since_fault(answers), realtime
+        sessions,
+        by_phase,
+        users,
+        undecided,
+        forecast.lost,
+        kept_books,
+        since_fault(answers, faulted=bool(plan.faults)),
+        realtime,
     )
     gates = tuple(judge_gate(rule, found) for rule in plan.gates) if load else ()
     faults = outcomes(timeline)

@@ -246,8 +246,8 @@ class Cell:
 
     @property
     def answers_since_fault(self) -> Answers:
-        """How the requests of the fault phase and of those after it were answered."""
-        return since_fault(self.answers_by_phase)
+        """How requests were answered from the fault on; without one, from the baseline on."""
+        return since_fault(self.answers_by_phase, faulted=bool(self.faults))
 
     @property
     def newcomers_share(self) -> float | None:
@@ -309,6 +309,7 @@ PHASES: Final = ("warmup", "baseline", "fault", "recovery", "audit")
 BEFORE_FAULT: Final = ("warmup", "baseline")
 
 
-def since_fault(by_phase: Mapping[str, Answers]) -> Answers:
-    """The answers of all phases that do not precede the fault."""
-    return Answers.joined(answers for phase, answers in by_phase.items() if phase not in BEFORE_FAULT)
+def since_fault(by_phase: Mapping[str, Answers], *, faulted: bool) -> Answers:
+    """The answers of all phases that do not precede the fault; without one, of all but the warm-up."""
+    earlier = BEFORE_FAULT if faulted else BEFORE_FAULT[:1]
+    return Answers.joined(answers for phase, answers in by_phase.items() if phase not in earlier)

@@ -14,6 +14,7 @@ from tests.k8s.conftest import OVERLAYS
 from tests.kubernetes.conftest import place
 from tests.kubernetes.hand import forwarded, kubectl, own, secret
 from tests.kubernetes.timeline import vacant
+from tests.services.backing import wait_until
 
 pytestmark = [pytest.mark.kubernetes, pytest.mark.timeout(900)]
 
@@ -29,9 +30,9 @@ def settle(namespace: str) -> None:
 
 
 def answers_through(namespace: str, target: str, port: int) -> None:
-    """The README's port-forward, and its curl."""
+    """The README's port-forward, and its curl, again until the balancer has heard of the replicas."""
     with forwarded(namespace, target, port) as address:
-        assert httpx.get(f"{address}/ready", timeout=10).status_code == 200
+        wait_until(lambda: httpx.get(f"{address}/ready", timeout=10).is_success, f"{target} answers")
 
 
 def try_by_hand(overlay: str, here: Path) -> None:

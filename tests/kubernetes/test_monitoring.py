@@ -32,6 +32,8 @@ pytestmark = [pytest.mark.kubernetes, pytest.mark.timeout(600)]
 BOARDS = manifests.MANIFESTS / "monitoring" / "grafana" / "dashboards"
 PORT = 9090
 PATIENCE_S = 60.0
+OUTAGE_S = 10.0
+"""For several scrapes, and longer than alerts wait."""
 """For two scrapes of what happened last, on a busy machine."""
 PROMETHEUS = "app.kubernetes.io/name=prometheus"
 
@@ -147,8 +149,10 @@ def misfortunes(cluster: KubernetesCluster, api: Api, load: Shoppers) -> None:
     load.go_on()
     load.mark("f1")
     cluster.stop_store()
+    back_s = time.monotonic() + OUTAGE_S
     try:
-        load.go_on(60)
+        while time.monotonic() < back_s:
+            load.go_on(20)
     finally:
         cluster.start_store()
     load.go_on()

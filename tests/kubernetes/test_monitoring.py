@@ -32,9 +32,9 @@ pytestmark = [pytest.mark.kubernetes, pytest.mark.timeout(600)]
 BOARDS = manifests.MANIFESTS / "monitoring" / "grafana" / "dashboards"
 PORT = 9090
 PATIENCE_S = 60.0
+"""For two scrapes of what happened last, on a busy machine."""
 OUTAGE_S = 10.0
 """For several scrapes, and longer than alerts wait."""
-"""For two scrapes of what happened last, on a busy machine."""
 PROMETHEUS = "app.kubernetes.io/name=prometheus"
 
 

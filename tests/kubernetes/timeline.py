@@ -102,7 +102,9 @@ def vacant(place: Place) -> Iterator[Api]:
     api = Api(configuration(place), place.namespace)
     try:
         removed(api)
-        yield api
-        removed(api)
+        try:
+            yield api
+        finally:
+            removed(api)
     finally:
         api.close()

@@ -29,15 +29,15 @@ def control(crew: Crew, config: LoadConfig, clock: Clock) -> Blueprint:
     def route(path: str, method: str, view: Callable[[], Any]) -> None:
         def answer() -> ResponseReturnValue:
             try:
-                found = view()
-                return jsonify(found), 503 if found.get("ready") is False else 200
+                return jsonify(view())
             except InputError as error:
                 return jsonify(error=str(error)), 400
 
         blueprint.add_url_rule(f"/{path}", path, answer, methods=[method])
 
-    def ready() -> dict[str, Any]:
-        return {"ready": crew.ready, "workers": crew.size, **clock().record()}
+    def ready() -> ResponseReturnValue:
+        told = {"ready": crew.ready, "workers": crew.size, **clock().record()}
+        return jsonify(told), 200 if crew.ready else 503  # a probe reads the status alone
 
     def phase() -> dict[str, Any]:
         crew.phase(_field("phase"))
@@ -60,7 +60,7 @@ def control(crew: Crew, config: LoadConfig, clock: Clock) -> Blueprint:
         return {}
 
     route(channel.LIVE, "GET", dict)
-    route(channel.READY, "GET", ready)
+    blueprint.add_url_rule(f"/{channel.READY}", channel.READY, ready)
     route(channel.START, "POST", lambda: crew.start(config).record())
     route(channel.PHASE, "POST", phase)
     route(channel.MARK, "POST", mark)

@@ -4,12 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from statistics import fmean
+from typing import Final
 
 from foundation.terms import Balancer, Service
 from results.model import Cause, Cell, Summary
 from results.words import BALANCERS, CAUSES, FAULTS, STATES, fault_name, number, share
 
-MOST_ARMS = 6
+ROUTED: Final[Mapping[Balancer, str]] = {
+    Balancer.STICKY: "with sticky routing",
+    Balancer.PLAIN: "behind plain balancing",
+    Balancer.CLIENT_IP: "with affinity by client address",
+}
+MOST_ARMS: Final = 6
 """With more arms than this, the sentence groups them by what they lost."""
 
 
@@ -26,7 +32,7 @@ def sentences(summary: Summary) -> tuple[str, ...]:
     arms = _arms(cells)
     grouped = len(arms) > MOST_ARMS or (len(arms) > 1 and all(map(_is_whole, cells)))
     lost = _grouped(arms) if grouped else [_lost(name, group) for name, group in arms.items()]
-    relief = [_relief(group, f" of {name}") for name, group in arms.items()] if len(arms) <= MOST_ARMS else []
+    relief = [_relief([c for c in cells if c.balancer is b], f" {ROUTED[b]}") for b in Balancer]
     return (_what_happened(cells), *_what_it_cost(arms, cells), *lost, *filter(None, relief))
 
 
@@ -73,13 +79,8 @@ def _arms(cells: list[Cell]) -> dict[str, list[Cell]]:
 def _name(cell: Cell) -> str:
     if cell.service is Service.STATELESS:
         return "the stateless service" + (f" ({cell.variant})" if cell.variant else "")
-    routing = {
-        Balancer.STICKY: "with sticky routing",
-        Balancer.PLAIN: "behind plain balancing",
-        Balancer.CLIENT_IP: "with affinity by client address",
-    }[cell.balancer]
     what = f"{cell.state.value}, {cell.variant}" if cell.variant else cell.state.value
-    return f"the stateful one ({what}) {routing}"
+    return f"the stateful one ({what}) {ROUTED[cell.balancer]}"
 
 
 def _lost(name: str, cells: list[Cell]) -> str:
@@ -145,8 +146,8 @@ def story(cell: Cell) -> str:
     )
 
 
-def _relief(cells: list[Cell], of: str = "") -> str:
-    """How much of the work the replicas took that a scale-out added."""
+def _relief(cells: list[Cell], where: str = "") -> str:
+    """How much of the work the replicas took that a scale-out added; empty without one."""
     grown = [cell for cell in cells if any(fault.kind == "scale-out" for fault in cell.faults)]
     shares = [(cell.newcomers_share, cell.spread) for cell in grown if cell.newcomers_share is not None]
     if not shares:
@@ -154,7 +155,7 @@ def _relief(cells: list[Cell], of: str = "") -> str:
     taken = fmean(share for share, _ in shares if share is not None)
     even = fmean(sum(pod.came_with_fault for pod in pods) / len(pods) for _, pods in shares)
     return (
-        f"New replicas{of} took {100 * taken:.0f}% of the requests from then on; "
+        f"New replicas{where} took {100 * taken:.0f}% of the requests from then on; "
         f"an even share would be {100 * even:.0f}%."
     )
 

@@ -71,6 +71,33 @@ class RecentlySeen:
             return seen
 
 
+class StoreMetrics:
+    """What calls to the store take, and what becomes of them."""
+
+    def __init__(self, registry: CollectorRegistry) -> None:
+        self.seconds = Histogram(
+            "statefall_store_seconds",
+            "Calls to the store, failed ones included.",
+            ["call"],
+            buckets=_FAST,
+            registry=registry,
+        )
+        self.errors = Counter(
+            "statefall_store_errors", "Calls to the store that failed.", ["call"], registry=registry
+        )
+        self.refusals = Counter(
+            "statefall_store_refusals",
+            "Calls turned away: store out of memory (capacity), known to be down, all connections in use.",
+            ["reason"],
+            registry=registry,
+        )
+        for reason in ("breaker", "capacity", "connections"):
+            self.refusals.labels(reason)
+        self.breaker_open = Gauge(
+            "statefall_store_breaker_open", "1 while calls to the store are refused.", registry=registry
+        )
+
+
 class Metrics:
     """The collectors of one replica."""
 
@@ -109,32 +136,12 @@ class Metrics:
             buckets=_FAST,
             registry=self.registry,
         )
-        self.store_seconds = Histogram(
-            "statefall_store_seconds",
-            "Calls to the store, failed ones included.",
-            ["call"],
-            buckets=_FAST,
-            registry=self.registry,
-        )
-        self.store_errors = Counter(
-            "statefall_store_errors", "Calls to the store that failed.", ["call"], registry=self.registry
-        )
+        self.store = StoreMetrics(self.registry)
         self._cache_requests = Counter(
             "statefall_cache_requests",
             "Look-ups in a cache by how they ended; hits over all is the hit ratio.",
             ["cache", "result"],
             registry=self.registry,
-        )
-        self.store_refusals = Counter(
-            "statefall_store_refusals",
-            "Calls turned away: store out of memory (capacity), known to be down, all connections in use.",
-            ["reason"],
-            registry=self.registry,
-        )
-        for reason in ("breaker", "capacity", "connections"):
-            self.store_refusals.labels(reason)
-        self.store_breaker_open = Gauge(
-            "statefall_store_breaker_open", "1 while calls to the store are refused.", registry=self.registry
         )
         self._operations = Counter(
             "statefall_operations",

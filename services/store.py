@@ -95,7 +95,7 @@ class Store:
         self._breaker = Breaker()
         self._lock = threading.Lock()
         self._client: Client | None = None
-        metrics.store_breaker_open.set_function(lambda: float(self._breaker.open))
+        metrics.store.breaker_open.set_function(lambda: float(self._breaker.open))
 
     @property
     def client(self) -> Client:
@@ -118,29 +118,29 @@ class Store:
     def measured(self, call: str) -> Iterator[None]:
         """Time what is inside as one call and turn its failure into StoreUnavailable."""
         if not self._breaker.admit():
-            self._metrics.store_refusals.labels("breaker").inc()
+            self._metrics.store.refusals.labels("breaker").inc()
             raise StoreUnavailable("the store does not answer")
         begin = time.perf_counter()
         try:
             yield
         except redis.OutOfMemoryError as error:
             self._breaker.succeeded()
-            self._metrics.store_refusals.labels("capacity").inc()
+            self._metrics.store.refusals.labels("capacity").inc()
             raise StoreFull("the store is full") from error
         except redis.MaxConnectionsError as error:  # tells the breaker nothing
-            self._metrics.store_refusals.labels("connections").inc()
+            self._metrics.store.refusals.labels("connections").inc()
             raise StoreBusy("all connections to the store are in use; try again soon") from error
         except redis.RedisError as error:
             if isinstance(error, _NOT_ANSWERED):
                 self._breaker.failed()
             else:
                 self._breaker.succeeded()
-            self._metrics.store_errors.labels(call).inc()
+            self._metrics.store.errors.labels(call).inc()
             raise StoreUnavailable("the store does not answer") from error
         else:
             self._breaker.succeeded()
         finally:
-            self._metrics.store_seconds.labels(call).observe(time.perf_counter() - begin)
+            self._metrics.store.seconds.labels(call).observe(time.perf_counter() - begin)
 
     def get(self, key: str) -> bytes | None:
         """The value, or None."""

@@ -9,7 +9,6 @@ from pathlib import Path
 
 from clusters.protocol import Check, Cluster
 from foundation.errors import EnvironmentUnfit, InputError
-from foundation.terms import Balancer
 from statefall.plan import Plan
 
 
@@ -21,32 +20,32 @@ class ClusterChoice(StrEnum):
 
 
 def open_cluster(choice: ClusterChoice, run_dir: Path, plan: Plan, *, ports: range | None = None) -> Cluster:
-    """The driver of the chosen cluster; nothing is started yet.
-
-    Raises EnvironmentUnfit, and InputError when the plan asks for what that cluster cannot do.
-    """
+    """The driver of the chosen cluster; nothing is started yet. Raises EnvironmentUnfit, InputError."""
     with _extra(choice):
         if choice is ClusterChoice.LOCAL:
             from clusters.local import LocalCluster
 
             return LocalCluster(run_dir, ports=ports)
-        from clusters.kubernetes import KubernetesCluster, Size, ending
+        from clusters.kubernetes import KubernetesCluster, Size
 
         if ports is not None:
             raise InputError("--ports is for the local cluster alone")
-        ending(plan.experiment.deploy.grace_s, plan.experiment.deploy.pre_stop_s)
         size = Size(max(cell.replicas for cell in plan.cells), plan.experiment.load.workers)
         return KubernetesCluster(run_dir, size=size)
 
 
 def refuse_unfit(choice: ClusterChoice, plan: Plan) -> None:
-    """Raises InputError when the plan has a cell that this kind of cluster can never run."""
-    if choice is ClusterChoice.LOCAL and any(cell.balancer is Balancer.CLIENT_IP for cell in plan.cells):
-        raise InputError(
-            "the balancer `client-ip` needs Kubernetes: it is the affinity of a Service, below layer 7",
-            where="matrix.balancer",
-            hint="--cluster kubernetes, or `sticky` here",
-        )
+    """Raises InputError, before anything is made, when the plan asks for what this cluster cannot do."""
+    with _extra(choice):
+        if choice is ClusterChoice.LOCAL:
+            from clusters.local import refuse_balancer
+
+            for cell in plan.cells:
+                refuse_balancer(cell.balancer, where="matrix.balancer")
+        else:
+            from clusters.kubernetes import ending
+
+            ending(plan.experiment.deploy.grace_s, plan.experiment.deploy.pre_stop_s)
 
 
 def recover_all(choice: ClusterChoice) -> list[str]:

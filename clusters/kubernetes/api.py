@@ -2,7 +2,7 @@
 
 The guard stands here: whatever is written lies in the namespace and carries the label that says it
 is Statefall's; an object of the same name that does not is left alone. (A node is no part of a
-namespace: the two calls that mark one are made by name, in `nodes`.)
+namespace: the calls that mark one are made by name, in `faults` and `recovery`.)
 """
 
 from __future__ import annotations

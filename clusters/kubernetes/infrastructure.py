@@ -162,7 +162,7 @@ class Infrastructure:
             refuse_hopeless(view, COMPONENT, component)
             return bool(settled(view.labelled(COMPONENT, component)))
 
-        if not wait_for_pods(self._ground, component, question, READY_TIMEOUT_S):
+        if not wait_for_pods(self._ground, COMPONENT, component, question, READY_TIMEOUT_S):
             raise ClusterError(
                 f"the {component} was not ready after {READY_TIMEOUT_S:.0f} s: "
                 + states(self._ground.find(COMPONENT, component))

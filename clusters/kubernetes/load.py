@@ -79,7 +79,7 @@ class Load:
             }
             return ready == wanted
 
-        if not wait_for_pods(self._ground, "load", up, READY_TIMEOUT_S):
+        if not wait_for_pods(self._ground, COMPONENT, "load", up, READY_TIMEOUT_S):
             raise ClusterError(
                 f"the load generator was not ready after {READY_TIMEOUT_S:.0f} s: "
                 + states(self._ground.find(COMPONENT, "load"))

@@ -169,7 +169,7 @@ class Observer:
             try:
                 self._listen(kind)
             except Expired:
-                pass  # the API server answered: nothing is out of reach
+                self._lost_since.pop(kind, None)  # the API server answered: nothing is out of reach
             except StatefallError as error:
                 if self._closing.is_set():
                     return

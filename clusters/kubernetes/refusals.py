@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Final
 
 from clusters.kubernetes.api import OURS, Api
 from clusters.kubernetes.ground import Ground
 from clusters.kubernetes.kinds import DEPLOYMENT, EVENT, JOB, STATEFUL_SET, Kind, Object, name_of
-from clusters.kubernetes.manifests import COMPONENT
 from clusters.kubernetes.observer import View
 from clusters.protocol import ClusterError
 from foundation.errors import EnvironmentUnfit
@@ -20,15 +19,17 @@ _LOOKS: Final = 3
 _SPEAK_IN_EVENTS: Final = (JOB, STATEFUL_SET)
 
 
-def wait_for_pods(ground: Ground, component: str, question: Callable[[View], bool], timeout_s: float) -> bool:
-    """Wait until the question holds; False when it did not in time.
+def wait_for_pods(
+    ground: Ground, label: str, value: str, question: Callable[[View], bool], timeout_s: float
+) -> bool:
+    """Wait until the question about what carries the label holds; False when it did not in time.
 
-    Raises EnvironmentUnfit when a quota forbids the component a pod, ClusterError when something else does.
+    Raises EnvironmentUnfit when a quota forbids it a pod, ClusterError when something else does.
     """
     deadline = time.monotonic() + timeout_s
     seen = 0
     while not ground.observer.wait_for(question, min(_LOOK_EVERY_S, max(deadline - time.monotonic(), 0.0))):
-        refused = _refused(ground, component)
+        refused = _refused(ground, label, value)
         seen = seen + 1 if refused else 0
         if seen >= _LOOKS:
             raise _as_error(*refused[0])
@@ -37,9 +38,9 @@ def wait_for_pods(ground: Ground, component: str, question: Callable[[View], boo
     return True
 
 
-def _refused(ground: Ground, component: str) -> list[tuple[str, str]]:
+def _refused(ground: Ground, label: str, value: str) -> list[tuple[str, str]]:
     """(controller, why it may not make its pods) of those that lack pods now."""
-    labels = f"{OURS},{COMPONENT}={component}"
+    labels = f"{OURS},{label}={value}"
     found = [
         (f"Deployment {name_of(thing)}", str(condition.get("message", "")))
         for thing in ground.api.list(DEPLOYMENT, labels).items
@@ -50,18 +51,14 @@ def _refused(ground: Ground, component: str) -> list[tuple[str, str]]:
         (kind, thing)
         for kind in _SPEAK_IN_EVENTS
         for thing in ground.api.list(kind, labels).items
-        if not _has_pods(ground, component, thing)
+        if not _has_pods(ground.find(label, value), thing)
     ]
     return found + (_from_events(ground.api, without) if without else [])
 
 
-def _has_pods(ground: Ground, component: str, controller: Object) -> bool:
+def _has_pods(pods: Iterable[Object], controller: Object) -> bool:
     uid = controller["metadata"]["uid"]
-    return any(
-        owner["uid"] == uid
-        for pod in ground.find(COMPONENT, component)
-        for owner in pod["metadata"].get("ownerReferences", [])
-    )
+    return any(owner["uid"] == uid for pod in pods for owner in pod["metadata"].get("ownerReferences", []))
 
 
 def _from_events(api: Api, controllers: list[tuple[Kind, Object]]) -> list[tuple[str, str]]:

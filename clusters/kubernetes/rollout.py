@@ -13,15 +13,15 @@ from clusters.kubernetes.infrastructure import Infrastructure
 from clusters.kubernetes.kinds import AUTOSCALER, DEPLOYMENT, REPLICA_SET, Object, name_of
 from clusters.kubernetes.observer import View
 from clusters.kubernetes.pods import DEPLOYMENT_LABEL, pod_of
+from clusters.kubernetes.refusals import wait_for_pods
 from clusters.kubernetes.removal import remove_labelled
 from clusters.protocol import ClusterError, Deployment, Pod
-from foundation.errors import EnvironmentUnfit, InputError
+from foundation.errors import InputError
 from foundation.terms import Balancer
 
 _ROLLED: Final = "statefall/rolled-at"
 _REVISION: Final = "deployment.kubernetes.io/revision"
 _LOOK_EVERY_S: Final = 0.1
-_CONDITIONS_EVERY_S: Final = 2.0
 _SCALE_TIMEOUT_S: Final = 30.0
 
 
@@ -119,15 +119,12 @@ class Rollout:
         return len(ready) == deployment.replicas and open_ones == ready
 
     def _await_replicas(self, deadline: float, timeout_s: float) -> None:
-        wait_for = self._ground.observer.wait_for
-        while not wait_for(self._up, min(_CONDITIONS_EVERY_S, deadline - time.monotonic())):
-            self._refuse_failed()
-            if time.monotonic() > deadline:
-                running = self.running
-                raise ClusterError(
-                    f"{running.name}: not {running.replicas} replicas ready after {timeout_s:.0f} s: "
-                    + states(self._ground.find(DEPLOYMENT_LABEL, running.name))
-                )
+        running, left_s = self.running, max(deadline - time.monotonic(), 0.0)
+        if not wait_for_pods(self._ground, DEPLOYMENT_LABEL, running.name, self._up, left_s):
+            raise ClusterError(
+                f"{running.name}: not {running.replicas} replicas ready after {timeout_s:.0f} s: "
+                + states(self._ground.find(DEPLOYMENT_LABEL, running.name))
+            )
 
     def _await_route(self, deadline: float) -> None:
         name = self.running.name
@@ -139,19 +136,6 @@ class Rollout:
             if time.monotonic() > deadline:
                 raise ClusterError(f"{name}: the balancer routes to {sorted(routed)}, not {sorted(wanted)}")
             time.sleep(_LOOK_EVERY_S)
-
-    def _refuse_failed(self) -> None:
-        """What keeps a ReplicaSet from making pods stands in the Deployment alone."""
-        deployment = self._ground.api.get(DEPLOYMENT, self.running.name)
-        for condition in (deployment or {}).get("status", {}).get("conditions", []):
-            if condition["type"] == "ReplicaFailure" and condition["status"] == "True":
-                message = str(condition.get("message", "")).strip().splitlines()[0]
-                if "exceeded quota" in message:
-                    raise EnvironmentUnfit(
-                        f"{self.running.name}: {message}",
-                        hint="raise the quota, or use a namespace without one",
-                    )
-                raise ClusterError(f"{self.running.name}: {message}")
 
     def _refuse_autoscaled(self, name: str) -> None:
         for autoscaler in self._ground.api.list(AUTOSCALER, OURS).items:

@@ -227,11 +227,9 @@ def _hang_up(running: Any) -> None:
 
 def _pump(source: Any, target: Any) -> None:
     """Carry bytes until one side ends, then end both."""
-    try:
+    with suppress(OSError):  # the other direction ended both, or a side broke: either way it is over
         while data := source.recv(_CHUNK_BYTES):
             target.sendall(data)
-    except OSError:
-        pass  # the other direction ended both, or a side broke: either way it is over
     _end(source)
     _end(target)
 

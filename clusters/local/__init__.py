@@ -11,6 +11,6 @@
     recovery        clearing what a killed harness left
 """
 
-from clusters.local.cluster import LocalCluster
+from clusters.local.cluster import LocalCluster, refuse_balancer
 
-__all__ = ["LocalCluster"]
+__all__ = ["LocalCluster", "refuse_balancer"]

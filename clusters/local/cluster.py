@@ -123,12 +123,7 @@ class LocalCluster:
 
     def deploy(self, deployment: Deployment, *, timeout_s: float = 60.0) -> None:
         """See `Cluster.deploy`. It begins with an empty store. Raises ClusterError if never ready."""
-        if deployment.balancer is Balancer.CLIENT_IP:
-            raise InputError(
-                "the balancer `client-ip` needs Kubernetes: it is the affinity of a Service, below layer 7",
-                where=deployment.name,
-                hint="--cluster kubernetes, or `sticky` here",
-            )
+        refuse_balancer(deployment.balancer, where=deployment.name)
         base, controller = self._opened(), self._controlled()
         base.start_store()
         base.store.empty()
@@ -258,3 +253,13 @@ class LocalCluster:
 
 def _needs_kubernetes(what: str, why: str) -> InputError:
     return InputError(f"{what} needs Kubernetes: {why}", hint="--cluster kubernetes")
+
+
+def refuse_balancer(balancer: Balancer, *, where: str) -> None:
+    """Raises InputError for one that needs the network of a Kubernetes cluster."""
+    if balancer is Balancer.CLIENT_IP:
+        raise InputError(
+            "the balancer `client-ip` needs Kubernetes: it is the affinity of a Service, below layer 7",
+            where=where,
+            hint="--cluster kubernetes, or `sticky` here",
+        )

@@ -8,6 +8,8 @@ from collections import Counter
 
 import pytest
 
+from chaos.faults import FaultKind
+from results.attribute import STORE_FAULTS
 from statefall.plan import USERS, derive, make_plan
 from statefall.reading import find, read
 
@@ -103,3 +105,7 @@ def test_derived_seeds_are_stable_and_distinct(label: str) -> None:
 def test_the_derivation_is_what_it_was() -> None:
     # A published plan must be drawn again from its seed: this number must never change.
     assert derive(1, "order/1") == 4959920001976601321
+
+
+def test_results_know_which_faults_are_done_to_the_store() -> None:
+    assert {kind.value for kind in FaultKind if kind.hits_store} == STORE_FAULTS

@@ -24,8 +24,8 @@ def test_sessions_requests_and_costs_are_read() -> None:
     metrics.cache_request(Cached.PROFILE, CacheResult.MISS)
     metrics.operation("x")
     metrics.operation("x")
-    metrics.store_errors.labels("get").inc(2)
-    metrics.store_errors.labels("put").inc()
+    metrics.store.errors.labels("get").inc(2)
+    metrics.store.errors.labels("put").inc()
     with overhead.paying_for(Overhead.TOKEN_VALIDATION):
         sum(range(100_000))
     read = parse(metrics.exposition().decode())

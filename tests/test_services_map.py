@@ -10,10 +10,14 @@ from pathlib import Path
 
 import pytest
 
+from loadtests.journeys import Page, Step, call, weights
+from loadtests.ledger.answer import AddToCart, Converse, RememberAction, SetPreferences
+from services import contract
 from services.replica import Replica
 from services.settings import Environment, SessionDesign, Settings, SettingsError
 from services.stateful.app import create as create_stateful
 from services.stateless.app import create as create_stateless
+from statefall.reading import find, read
 
 ROOT = Path(__file__).resolve().parent.parent
 PAGE = ROOT / "docs" / "services.md"
@@ -72,6 +76,14 @@ SETTINGS = Settings(
 )
 
 
+WRITES = {
+    Page.CART_ADD: AddToCart(1, 1),
+    Page.ACTIVITY: RememberAction("saw 1"),
+    Page.PREFERENCES: SetPreferences({}),
+    Page.CONVERSATION: Converse("hello"),
+}
+
+
 @dataclass(frozen=True, slots=True)
 class Row:
     """What the map says of a system."""
@@ -118,6 +130,22 @@ def counted() -> set[str]:
         for replica in twins()
         for family in replica.metrics.registry.collect()
     }
+
+
+@cache
+def called(experiment: str) -> set[str]:
+    """The routes that the shoppers of an experiment, its probes and its scrapes ask for."""
+    load = read(find(experiment)).load
+    shares = {
+        Page.CONVERSATION: load.conversation_share,
+        Page.ORDERS: load.orders_share,
+        Page.RECOMMENDATIONS: load.recommendations_share,
+        Page.CART_VALIDATION: load.validations_share,
+    }
+    pages = {*weights(load.mix), *(page for page, share in shares.items() if share)}
+    routes = {call(Step(page, 1, WRITES.get(page)), None).path.partition("?")[0] for page in pages}
+    routes |= {contract.LOGIN, contract.READY, contract.METRICS}
+    return routes | ({contract.WEBSOCKET} if load.websocket_share else set())
 
 
 def path_of(module: str) -> Path:
@@ -191,4 +219,4 @@ def test_the_experiments_that_drive_a_system_are_there(system: str) -> None:
     assert driven or not system.startswith(("State", "Client")), "every system of the twins is driven"
     assert driven or system not in set(SessionDesign)
     for name in driven:
-        assert (ROOT / "experiments" / f"{name}.yaml").is_file(), name
+        assert called(name) & set(rows()[system].routes), f"no shopper of {name} comes to {system}"

@@ -13,7 +13,8 @@
     checks          what is missing, in words
     rights          what the caller may make, and what must stand instead
     demand, images  what a run asks of a quota, and of the nodes          > pure
-    api, tunnel     the way to the API server, and through it into pods
+    api, watching   calls to the API server, and its watches
+    tunnel          through it into pods
 """
 
 from __future__ import annotations

@@ -8,9 +8,8 @@ namespace: the calls that mark one are made by name, in `faults` and `recovery`.
 from __future__ import annotations
 
 import json
-import socket
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, Final, cast
 
@@ -19,6 +18,7 @@ from kubernetes import client
 
 from clusters.kubernetes.access import CONNECT_TIMEOUT_S
 from clusters.kubernetes.kinds import Kind, Object, kind_of, labels_of, name_of
+from clusters.kubernetes.watching import Expired, Watching, cause_of
 from clusters.protocol import ClusterError
 from foundation.errors import EnvironmentUnfit, InputError
 
@@ -46,25 +46,12 @@ class Forbidden(EnvironmentUnfit):
     """The caller has not the right to do this."""
 
 
-class Expired(ClusterError):
-    """A watch cannot go on from where it was: list again."""
-
-
 @dataclass(frozen=True, slots=True)
 class Listing:
     """Objects, and the version from which a watch goes on."""
 
     items: tuple[Object, ...]
     version: str
-
-
-@dataclass(frozen=True, slots=True)
-class Change:
-    """What a watch tells."""
-
-    type: str
-    """ADDED, MODIFIED, DELETED or BOOKMARK."""
-    object: Object
 
 
 class Api:
@@ -273,7 +260,7 @@ class Api:
 
     def _unanswered(self, error: Exception) -> EnvironmentUnfit:
         return EnvironmentUnfit(
-            f"the cluster at {self.host} does not answer: {_cause(error)}",
+            f"the cluster at {self.host} does not answer: {cause_of(error)}",
             hint="is it running, and is this its kubeconfig?",
         )
 
@@ -301,51 +288,8 @@ class Api:
         )
 
 
-class Watching:
-    """A watch that is under way. Iterate for its changes; `end` stops that from another thread."""
-
-    def __init__(self, response: Any) -> None:
-        self._response = response
-
-    def end(self) -> None:
-        """Wake the thread that iterates: what it waits for will not come."""
-        connection = getattr(self._response, "connection", None)
-        raw = getattr(connection, "sock", None)
-        if raw is not None:
-            # Closing would wait for the reader that it is meant to wake.
-            with suppress(OSError):  # the server may have closed first
-                raw.shutdown(socket.SHUT_RDWR)
-
-    def __iter__(self) -> Iterator[Change]:
-        """Raises Expired, and EnvironmentUnfit when the connection breaks."""
-        try:
-            for line in _lines(self._response):
-                told = json.loads(line)
-                if told["type"] == "ERROR":
-                    raise Expired(str(told["object"].get("message", told["object"])))
-                yield Change(told["type"], told["object"])
-        except (urllib3.exceptions.HTTPError, OSError) as error:
-            raise EnvironmentUnfit(f"a watch broke: {_cause(error)}") from error
-
-
-def _lines(response: Any) -> Iterator[bytes]:
-    rest = b""
-    for chunk in response.stream(amt=None, decode_content=False):
-        *whole, rest = (rest + chunk).split(b"\n")
-        yield from (line for line in whole if line)
-
-
 _MANAGED: Final = {"fieldManager": FIELD_MANAGER}
 
 
 def _words(thing: Object) -> str:
     return f"{thing['kind']} {name_of(thing)}"
-
-
-def _cause(error: BaseException) -> str:
-    """The innermost reason, in one line."""
-    reason = getattr(error, "reason", None) or error
-    while isinstance(reason, urllib3.exceptions.MaxRetryError) and reason.reason is not None:
-        reason = reason.reason
-    text = str(reason).strip().splitlines()
-    return text[-1].rpartition(": ")[2] if text else type(reason).__name__

@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from typing import Final
 
-from clusters.kubernetes.api import OURS, Api, Expired, Watching
+from clusters.kubernetes.api import OURS, Api
 from clusters.kubernetes.kinds import ENDPOINT_SLICE, POD, Kind, Object, labels_of, name_of
 from clusters.kubernetes.pods import (
     DEPLOYMENT_LABEL,
@@ -23,6 +23,7 @@ from clusters.kubernetes.pods import (
     problem,
     transitions,
 )
+from clusters.kubernetes.watching import Expired, Watching
 from clusters.protocol import ClusterError, Pod, PodTransition, Transition
 from foundation.clock import Instant, system_clock
 from foundation.errors import StatefallError

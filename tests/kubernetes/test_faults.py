@@ -125,6 +125,7 @@ def test_a_deletion_asks_no_budget(
     for victim in pods[:2]:
         timeline.wait(victim.uid, Transition.GONE)
     wait_until(running, all_ready(3), "both have successors")
+    assert timeline.fewest_ready(pods) == 1, "the budget would have let one go at a time"
 
 
 def test_a_scale_in_ends_whom_the_replica_set_chose_and_brings_nobody(

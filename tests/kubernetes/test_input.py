@@ -13,6 +13,7 @@ from clusters.kubernetes import KubernetesCluster, Place, doctor, manifests, rec
 from clusters.kubernetes.access import configuration
 from clusters.kubernetes.api import PART_OF, Api
 from clusters.kubernetes.kinds import DEPLOYMENT, JOB, NAMESPACE, POD, QUOTA, STATEFUL_SET, Object, name_of
+from clusters.protocol import ClusterError
 from foundation.errors import EnvironmentUnfit, InputError
 from tests.kubernetes.access import as_service_account, grant, rules_of
 from tests.kubernetes.conftest import deployment, place
@@ -116,6 +117,8 @@ def test_a_cluster_that_is_not_open_does_nothing(tmp_path: Path) -> None:
     cluster.stop_load()
     cluster.close()
     cluster.close()
+    with pytest.raises(ClusterError, match="not open"):
+        cluster.pods()
 
 
 # -- on a cluster -----------------------------------------------------------------------------------
@@ -141,12 +144,17 @@ def make_namespace(api: Api, **labels: str) -> None:
     )
 
 
+def refused(api: Api) -> str:
+    """What a run in this namespace is told that may not begin."""
+    with pytest.raises(EnvironmentUnfit) as error:
+        KubernetesCluster(Path("r"), place=place(api.namespace)).open()
+    return one_line(error)
+
+
 @on_a_cluster
 def test_a_namespace_of_somebody_else_is_left_alone(elsewhere: Api) -> None:
     make_namespace(elsewhere)
-    with pytest.raises(EnvironmentUnfit, match="not Statefall's") as error:
-        KubernetesCluster(Path("r"), place=place(elsewhere.namespace)).open()
-    one_line(error)
+    assert "not Statefall's" in refused(elsewhere)
     standing = elsewhere.get(NAMESPACE, elsewhere.namespace)
     assert standing is not None
     assert "deletionTimestamp" not in standing["metadata"]
@@ -162,9 +170,7 @@ def test_missing_verbs_are_named(elsewhere: Api, tmp_path: Path, monkeypatch: py
     ]
     grant(elsewhere, "weak", rules)
     monkeypatch.setenv("KUBECONFIG", str(as_service_account(elsewhere, "weak", tmp_path)))
-    with pytest.raises(EnvironmentUnfit) as error:
-        KubernetesCluster(Path("r"), place=place(elsewhere.namespace)).open()
-    line = one_line(error)
+    line = refused(elsewhere)
     assert "delete pods" in line
     assert "create pods/exec" in line
     assert "watch pods," not in line
@@ -201,9 +207,7 @@ def quota(**hard: str) -> Object:
 def test_a_quota_that_is_too_small_is_named_before_anything_is_made(elsewhere: Api) -> None:
     make_namespace(elsewhere, **{PART_OF: "statefall"})
     elsewhere.create(quota(pods="3"))
-    with pytest.raises(EnvironmentUnfit) as error:
-        KubernetesCluster(Path("r"), place=place(elsewhere.namespace)).open()
-    line = one_line(error)
+    line = refused(elsewhere)
     assert "exceeded quota" in line
     assert "of pods" in line
 
@@ -233,9 +237,7 @@ def test_what_the_caller_may_not_make_must_stand_and_is_named(
         if (thing["kind"], name_of(thing)) in {("Service", "balancer"), ("NetworkPolicy", "deny-all")}:
             elsewhere.create(thing)
     monkeypatch.setenv("KUBECONFIG", str(as_service_account(elsewhere, "conductor", tmp_path)))
-    with pytest.raises(EnvironmentUnfit) as error:
-        KubernetesCluster(Path("r"), place=place(elsewhere.namespace)).open()
-    line = one_line(error)
+    line = refused(elsewhere)
     assert "NetworkPolicy load-to-replica" in line
     assert "StatefulSet database" in line
     assert "kubectl apply -k k8s/conductor" in line

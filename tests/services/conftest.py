@@ -16,9 +16,10 @@ from services.shop.prepare import prepare
 from services.stateful.app import create as create_stateful
 from services.stateless.app import create as create_stateless
 from tests.services.backing import Valkey, postgres
+from tests.services.live import Serve, replicas
+from tests.services.serving import KEY, Served
 
 SHOP = Parameters(seed=1, users=2_000, products=300)
-KEY = "a key for tests that has at least sixty-four bytes so that HS512 would do"
 
 
 class MakeReplica(Protocol):
@@ -70,6 +71,21 @@ def make_replica(database_url: str, valkey: Valkey) -> Iterator[MakeReplica]:
             return replica
 
         yield make
+
+
+@pytest.fixture
+def start(database_url: str, valkey: Valkey) -> Iterator[Serve]:
+    """Starts replicas of the stateful twin, each as its own processes."""
+    with replicas(database_url, valkey) as start:
+        yield start
+
+
+@pytest.fixture(scope="module")
+def served(database_url: str, running_valkey: Valkey) -> Iterator[Served]:
+    """One for all tests of a module that do not end it; each has users and channels of its own."""
+    running_valkey.start()  # another module may have left it stopped
+    with replicas(database_url, running_valkey) as start:
+        yield start()
 
 
 @pytest.fixture(params=["stateless", "stateful"])

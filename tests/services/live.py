@@ -16,8 +16,7 @@ from websockets.sync.client import ClientConnection, connect
 
 from services import contract
 from tests.services.backing import DEADLINE_S, Valkey
-from tests.services.conftest import KEY
-from tests.services.serving import Served, serve
+from tests.services.serving import KEY, Served, serve
 
 Serve = Callable[..., Served]
 

@@ -18,6 +18,7 @@ import psutil
 from tests.services.backing import DEADLINE_S, free_port, wait_until
 
 ROOT = Path(__file__).parents[2]
+KEY = "a key for tests that has at least sixty-four bytes so that HS512 would do"
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import queue
-from collections.abc import Iterator
 from typing import Final
 
 import pytest
@@ -15,7 +14,7 @@ from services.stateful.realtime.channels import Message
 from services.stateful.realtime.measures import RealtimeMeasures
 from services.store import Store
 from tests.services.backing import DEADLINE_S, Valkey, wait_until
-from tests.services.live import Serve, User, figure, replicas
+from tests.services.live import Serve, User, figure
 from tests.services.serving import Served
 
 FORWARDED: Final = {
@@ -28,19 +27,6 @@ FORWARDED: Final = {
     "at_s": 5.0,
 }
 """A message of another replica, as it travels."""
-
-
-@pytest.fixture
-def start(database_url: str, valkey: Valkey) -> Iterator[Serve]:
-    with replicas(database_url, valkey) as start:
-        yield start
-
-
-@pytest.fixture(scope="module")
-def served(database_url: str, running_valkey: Valkey) -> Iterator[Served]:
-    running_valkey.start()  # another module may have left it stopped
-    with replicas(database_url, running_valkey) as start:
-        yield start()
 
 
 @pytest.mark.parametrize(
@@ -95,6 +81,7 @@ def test_whether_a_replica_hears_the_others_can_be_seen(start: Serve, valkey: Va
     wait_until(lambda: listens(0), "it is deaf")
     valkey.start()
     wait_until(lambda: listens(1), "it listens again")
+    assert served.ready()
 
 
 def test_a_message_that_breaks_its_receiver_does_not_make_the_replica_deaf(

@@ -15,7 +15,8 @@ from services.serve import MAX_HEADER_BYTES
 from services.sessions.tickets import Tickets
 from services.shop.accounts import Preferences
 from services.stateless.client_state import ClientSideStateService, ClientState
-from tests.services.conftest import KEY, MakeReplica
+from tests.services.conftest import MakeReplica
+from tests.services.serving import KEY
 from tests.services.shopper import Shopper, error_code, sample
 
 OTHER_KEY = "another key of at least thirty-two bytes"

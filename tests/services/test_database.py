@@ -33,6 +33,23 @@ def backends(url: str, name: str) -> list[int]:
 
 
 @contextmanager
+def connected(url: str) -> Iterator[tuple[Database, int]]:
+    """A pool of one connection, and the process that serves it; goes on afterwards if it was stopped."""
+    database = Database(url, connections=1)
+    database.open()
+    try:
+        wait_until(lambda: database.row("SELECT 1", ()) == (1,), "connected")
+        (process,) = backends(url, "statefall")
+        try:
+            yield database, process
+        finally:
+            with suppress(ProcessLookupError):  # it has ended since
+                os.kill(process, signal.SIGCONT)
+    finally:
+        database.close()
+
+
+@contextmanager
 def standing_still(url: str) -> Iterator[None]:
     """All processes of a server are stopped meanwhile, the one that begins others first."""
     with psycopg.connect(url) as connection:
@@ -52,22 +69,14 @@ def standing_still(url: str) -> Iterator[None]:
 
 
 def test_a_server_that_stands_still_is_not_waited_for_and_comes_back(database_url: str) -> None:
-    database = Database(database_url, connections=1)
-    database.open()
-    try:
-        wait_until(lambda: database.row("SELECT 1", ()) == (1,), "connected")
-        (stopped,) = backends(database_url, "statefall")
-        os.kill(stopped, signal.SIGSTOP)
-        try:
-            began_s = time.monotonic()
-            with pytest.raises(Unavailable):
-                database.check()
-            assert time.monotonic() - began_s < GENEROUS_S
-        finally:
-            os.kill(stopped, signal.SIGCONT)
+    with connected(database_url) as (database, process):
+        os.kill(process, signal.SIGSTOP)
+        began_s = time.monotonic()
+        with pytest.raises(Unavailable):
+            database.check()
+        assert time.monotonic() - began_s < GENEROUS_S
+        os.kill(process, signal.SIGCONT)
         wait_until(lambda: database.row("SELECT 2", ()) == (2,), "another connection serves")
-    finally:
-        database.close()
 
 
 def test_a_connection_without_an_answer_is_closed(database_url: str) -> None:
@@ -83,26 +92,17 @@ def test_a_connection_without_an_answer_is_closed(database_url: str) -> None:
 
 
 def test_the_end_of_a_transaction_is_not_waited_for_either(database_url: str) -> None:
-    database = Database(database_url, connections=1)
-    database.open()
-    try:
-        wait_until(lambda: database.row("SELECT 1", ()) == (1,), "connected")
-        (stopped,) = backends(database_url, "statefall")
+    with connected(database_url) as (database, process):
 
         def stop_before_the_end() -> None:
             with database.connection() as connection, connection.transaction():
                 connection.execute("SELECT 1")
-                os.kill(stopped, signal.SIGSTOP)
+                os.kill(process, signal.SIGSTOP)
 
         began_s = time.monotonic()
-        try:
-            with pytest.raises(Unavailable):
-                stop_before_the_end()
-            assert time.monotonic() - began_s < GENEROUS_S
-        finally:
-            os.kill(stopped, signal.SIGCONT)
-    finally:
-        database.close()
+        with pytest.raises(Unavailable):
+            stop_before_the_end()
+        assert time.monotonic() - began_s < GENEROUS_S
 
 
 def test_a_service_refuses_while_its_database_stands_still_and_recovers(valkey: Valkey) -> None:

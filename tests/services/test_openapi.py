@@ -26,8 +26,8 @@ from services.openapi.document import document, template
 from services.openapi.operations import OPERATIONS, Twin
 from services.replica import Replica
 from tests.services.backing import Valkey
-from tests.services.conftest import KEY, MakeReplica
-from tests.services.serving import Served, serve
+from tests.services.conftest import MakeReplica
+from tests.services.serving import KEY, Served, serve
 from tests.services.shopper import Shopper
 
 UNDESCRIBED = {contract.METRICS, contract.OPENAPI, contract.WEBSOCKET}

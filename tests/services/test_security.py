@@ -17,8 +17,8 @@ from services.settings import LOCAL_KEY, SessionDesign, SettingsError, read_sett
 from services.shop import passwords
 from services.web import MAX_BODY_BYTES
 from tests.services.backing import Valkey
-from tests.services.conftest import KEY, MakeReplica
-from tests.services.serving import Served, serve
+from tests.services.conftest import MakeReplica
+from tests.services.serving import KEY, Served, serve
 from tests.services.shopper import Shopper, error_code
 
 NEW_KEY = "a new key of at least thirty-two bytes for tests"

@@ -17,8 +17,7 @@ import pytest
 from services import contract
 from services.replica import Replica
 from tests.services.backing import DEADLINE_S, Valkey, free_port, wait_until
-from tests.services.conftest import KEY
-from tests.services.serving import ROOT, Served, command, gone, serve
+from tests.services.serving import KEY, ROOT, Served, command, gone, serve
 
 LOGIN = {"user": "user131", "password": "shopper"}
 BODY = b'{"user": "user131", "password": "shopper"}'
@@ -135,6 +134,7 @@ def test_killing_the_master_takes_the_worker_along(served: Served) -> None:
     served.master.wait(DEADLINE_S)
     wait_until(lambda: gone(worker), "the worker is gone")
     wait_until(served.refuses, "its address refuses")
+    assert served.refuses()
 
 
 def test_a_killed_worker_is_replaced_and_remembers_nothing(served: Served) -> None:
@@ -160,6 +160,7 @@ def test_a_reserved_port_is_shared_and_refuses_once_the_replica_is_dead(environ:
             os.killpg(served.master.pid, signal.SIGKILL)
             served.master.wait(DEADLINE_S)
             wait_until(served.refuses, "the port refuses")
+            assert served.refuses()
 
 
 def cannot_start(environ: dict[str, str], *arguments: str, port: int | None = None) -> str:

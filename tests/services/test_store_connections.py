@@ -15,7 +15,8 @@ from services.metrics import Metrics
 from services.settings import SessionDesign
 from services.store import BACKGROUND_CONNECTIONS, Store, StoreBusy
 from tests.services.backing import Valkey
-from tests.services.conftest import KEY, MakeReplica
+from tests.services.conftest import MakeReplica
+from tests.services.serving import KEY
 from tests.services.shopper import Shopper, error_code, sample
 
 

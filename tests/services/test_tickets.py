@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from services.sessions.tickets import Forged, Ticket, Tickets
-from tests.services.conftest import KEY
+from tests.services.serving import KEY
 
 OTHER_KEY = "another key of at least thirty-two bytes"
 HERE = Tickets((KEY,), "pod-a", "boot-1")

@@ -1,22 +1,12 @@
-"""An open WebSocket and its session: what is said while the store is away, or when the session moves."""
+"""An open WebSocket and its session: what is said when it ends or moves, or while the store is away."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-
-import pytest
-
 from services import contract
 from tests.services.backing import Valkey, wait_until
-from tests.services.conftest import KEY
-from tests.services.live import Live, Serve, User, figure, replicas
+from tests.services.live import Live, Serve, User, figure
+from tests.services.serving import KEY, Served
 from tests.services.sessions.processes import wait_for_peers
-
-
-@pytest.fixture
-def start(database_url: str, valkey: Valkey) -> Iterator[Serve]:
-    with replicas(database_url, valkey) as start:
-        yield start
 
 
 def test_while_the_store_is_away_a_websocket_is_marked_degraded(start: Serve, valkey: Valkey) -> None:
@@ -65,3 +55,29 @@ def test_a_session_that_moved_to_another_replica_is_not_told_lost(start: Serve) 
         assert live.closed()[0] == contract.CLOSE_SESSION_LOST
     assert figure(here, "statefall_websockets_told_lost_total") == 1
     assert figure(here, "statefall_sessions_lost_total", cause="unknown") == 0
+
+
+def test_logout_is_told_over_the_open_websocket(served: Served) -> None:
+    user, other = User(served, 219), User(served, 219)
+    before = figure(served, "statefall_websockets_told_lost_total")
+    with user.welcomed() as live, other.welcomed() as unaffected:
+        user.request("POST", contract.LOGOUT, {})
+        assert live.next("session_lost")["code"] == "unauthenticated"
+        assert live.closed() == (contract.CLOSE_SESSION_LOST, "unauthenticated")
+        unaffected.ask("reply", "chat", text="another login of the same user")
+    assert figure(served, "statefall_websockets_told_lost_total") == before + 1
+
+
+def test_expiry_is_told_over_the_open_websocket_which_does_not_keep_the_session_alive(start: Serve) -> None:
+    served = start(SESSION_TTL_S="6", WEBSOCKET_PING_S="3")
+    with User(served, 220).welcomed() as live:
+        assert live.next("session_lost")["code"] == "session_expired"
+        assert live.closed()[0] == contract.CLOSE_SESSION_LOST
+
+
+def test_a_lost_session_is_told_over_the_open_websocket(start: Serve, valkey: Valkey) -> None:
+    served = start(STATE="external", STATE_KEYS=KEY)
+    with User(served, 221).welcomed() as live:
+        valkey.client.flushall()  # the store loses everything
+        assert live.next("session_lost")["code"] == "session_lost"
+        assert live.closed() == (contract.CLOSE_SESSION_LOST, "session_lost")

@@ -6,7 +6,6 @@ import os
 import signal
 import socket
 import threading
-from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 
@@ -17,24 +16,11 @@ from websockets.exceptions import ConnectionClosed, InvalidStatus
 from services import contract
 from services.stateful.realtime.websocket_service import StatefulWebSocketService
 from tests.services.backing import DEADLINE_S, Valkey, wait_until
-from tests.services.conftest import KEY, MakeReplica
-from tests.services.live import Live, Serve, User, figure, replicas
-from tests.services.serving import Served
+from tests.services.conftest import MakeReplica
+from tests.services.live import Live, Serve, User, figure
+from tests.services.serving import KEY, Served
 from tests.services.sessions.designs import session
 from tests.services.shopper import sample
-
-
-@pytest.fixture
-def start(database_url: str, valkey: Valkey) -> Iterator[Serve]:
-    with replicas(database_url, valkey) as start:
-        yield start
-
-
-@pytest.fixture(scope="module")
-def served(database_url: str, running_valkey: Valkey) -> Iterator[Served]:
-    """A replica for all tests that do not end it; each has users and channels of its own."""
-    with replicas(database_url, running_valkey) as start:
-        yield start()
 
 
 def raw(user: User) -> socket.socket:
@@ -292,32 +278,6 @@ def test_open_websockets_take_no_thread_from_requests(start: Serve) -> None:
     for live in lives:
         live.ask("reply", "chat", text="all are served")
         live.connection.close()
-
-
-def test_logout_is_told_over_the_open_websocket(served: Served) -> None:
-    user, other = User(served, 219), User(served, 219)
-    before = figure(served, "statefall_websockets_told_lost_total")
-    with user.welcomed() as live, other.welcomed() as unaffected:
-        user.request("POST", contract.LOGOUT, {})
-        assert live.next("session_lost")["code"] == "unauthenticated"
-        assert live.closed() == (contract.CLOSE_SESSION_LOST, "unauthenticated")
-        unaffected.ask("reply", "chat", text="another login of the same user")
-    assert figure(served, "statefall_websockets_told_lost_total") == before + 1
-
-
-def test_expiry_is_told_over_the_open_websocket_which_does_not_keep_the_session_alive(start: Serve) -> None:
-    served = start(SESSION_TTL_S="6", WEBSOCKET_PING_S="3")
-    with User(served, 220).welcomed() as live:
-        assert live.next("session_lost")["code"] == "session_expired"
-        assert live.closed()[0] == contract.CLOSE_SESSION_LOST
-
-
-def test_a_lost_session_is_told_over_the_open_websocket(start: Serve, valkey: Valkey) -> None:
-    served = start(STATE="external", STATE_KEYS=KEY)
-    with User(served, 221).welcomed() as live:
-        valkey.client.flushall()  # the store loses everything
-        assert live.next("session_lost")["code"] == "session_lost"
-        assert live.closed() == (contract.CLOSE_SESSION_LOST, "session_lost")
 
 
 def test_a_replica_that_ends_tells_its_clients_and_does_not_wait_for_them(start: Serve) -> None:

@@ -10,11 +10,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import httpx
-import psycopg
 import pytest
-import redis
-from redis.backoff import NoBackoff
-from redis.retry import Retry
 
 from clusters.local import LocalCluster
 from clusters.local.identity import runs
@@ -301,56 +297,6 @@ def test_a_rolling_update_replaces_every_pod_and_fails_no_request(
         ready += (seen.transition is Transition.READY) - (seen.transition is Transition.TERMINATING)
         assert 3 <= ready <= 4, "one surge, none unavailable"
     assert ready == 3
-
-
-def test_a_store_outage_refuses_connections_and_keeps_the_content(
-    cluster: LocalCluster, deployment: Make
-) -> None:
-    cluster.deploy(deployment(replicas=1))
-    url = httpx.get(f"{cluster.target}/environment").json()["STATEFALL_STORE_URL"]
-    with redis.Redis.from_url(url) as client:
-        client.set("kept", "yes")
-        cluster.stop_store()
-        cluster.stop_store()
-        with pytest.raises(redis.ConnectionError, match="refused"):
-            redis.Redis.from_url(url).ping()
-        cluster.start_store()
-        assert client.get("kept") == b"yes"
-    cluster.withdraw()
-    cluster.deploy(deployment(replicas=1, name="c2"))
-    with redis.Redis.from_url(url) as client:
-        assert client.get("kept") is None, "a deployment begins with an empty store"
-
-
-def test_a_paused_store_takes_connections_and_answers_nothing_until_its_time_is_over(
-    cluster: LocalCluster, deployment: Make
-) -> None:
-    cluster.deploy(deployment(replicas=1))
-    url = httpx.get(f"{cluster.target}/environment").json()["STATEFALL_STORE_URL"]
-    with redis.Redis.from_url(url) as client:
-        client.set("kept", "yes")
-        cluster.pause_store(1.5)
-        with (
-            redis.Redis.from_url(url, socket_timeout=0.2, retry=Retry(NoBackoff(), 0)) as hurried,
-            pytest.raises(redis.TimeoutError),
-        ):
-            hurried.get("kept")
-        cluster.start_store()
-        assert client.get("kept") == b"yes"
-
-
-def test_the_database_and_the_store_refuse_a_wrong_password(cluster: LocalCluster, deployment: Make) -> None:
-    cluster.deploy(deployment(replicas=1))
-    environment = httpx.get(f"{cluster.target}/environment").json()
-    database_url, store_url = environment["STATEFALL_DATABASE_URL"], environment["STATEFALL_STORE_URL"]
-    with psycopg.connect(database_url) as connection:
-        assert connection.execute("SELECT 1").fetchone() == (1,)
-        password = connection.info.password
-    with pytest.raises(psycopg.OperationalError, match="authentication failed"):
-        psycopg.connect(database_url.replace(password, "wrong"))
-    host = store_url.rpartition("@")[2]
-    with pytest.raises(redis.AuthenticationError):
-        redis.Redis.from_url(f"redis://{host}").ping()
 
 
 def test_a_deployment_that_cannot_start_says_why(cluster: LocalCluster, deployment: Make) -> None:

@@ -16,8 +16,7 @@ from typing import Any
 from services import contract
 from services.settings import SessionDesign
 from tests.services.backing import DEADLINE_S, wait_until
-from tests.services.conftest import KEY
-from tests.services.serving import Served, serve
+from tests.services.serving import KEY, Served, serve
 
 Start = Callable[..., Served]
 

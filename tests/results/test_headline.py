@@ -7,7 +7,7 @@ import pytest
 from foundation.terms import Balancer, Service, StateDesign
 from results.headline import headline, sentences, story
 from results.judge import judge_run
-from results.model import Cell, Summary
+from results.model import Cell, PodShare, Summary
 from results.words import share
 from tests.results.simulation import cell_plan, default_plan, simulate
 
@@ -105,4 +105,22 @@ def test_a_run_in_which_nobody_lost_anything_says_so_in_one_sentence() -> None:
     assert len(sound.cells) > 1
     assert headline(sound).endswith(
         f"None of the {sum(cell.sessions.at_fault for cell in sound.cells)} sessions was lost."
+    )
+
+
+def test_what_new_replicas_took_over_is_told_by_balancer_since_that_decides() -> None:
+    found = summary()
+    fault = replace(found.cells[0].faults[0], kind="scale-out", victims=())
+    shares = {Balancer.PLAIN: 25, Balancer.STICKY: 7}
+
+    def grown(cell: Cell) -> Cell:
+        new = shares[cell.balancer]
+        pods = (PodShare("a", False, 100 - new, 1 - new / 100, 9), PodShare("b", True, new, new / 100, 1))
+        return replace(cell, faults=(fault,), spread=pods)
+
+    told = sentences(replace(found, cells=tuple(grown(cell) for cell in found.cells)))
+    even = "of the requests from then on; an even share would be 50%."
+    assert told[-2:] == (
+        f"New replicas behind plain balancing took 25% {even}",
+        f"New replicas with sticky routing took 7% {even}",
     )

@@ -102,17 +102,24 @@ class Traefik:
         )
 
     def await_ready(self, timeout_s: float = 15.0) -> None:
-        """Wait until its control interface answers. Raises ClusterError."""
+        """Wait until its control interface is there. Raises ClusterError.
+
+        It listens before that, and answers 404 to everything until its providers have been loaded.
+        """
         deadline = time.monotonic() + timeout_s
-        while True:
-            try:
-                request(self._control.address, "GET", "/api/version")
-                return
-            except Unanswered as error:
-                if self._child is None or self._child.ended or time.monotonic() > deadline:
-                    words = self._child.last_words() if self._child else ""
-                    raise ClusterError(f"the balancer did not start: {words or error}") from error
+        while (problem := self._unready()) is not None:
+            if self._child is None or self._child.ended or time.monotonic() > deadline:
+                words = self._child.last_words() if self._child else ""
+                raise ClusterError(f"the balancer did not start: {words or problem}")
             time.sleep(0.01)
+
+    def _unready(self) -> str | None:
+        """What keeps it from being told its endpoints; None when nothing does."""
+        try:
+            status, _ = request(self._control.address, "GET", "/api/version")
+        except Unanswered as error:
+            return str(error)
+        return None if status == 200 else f"its control interface answers {status}"
 
     def tell(self, route: Route, *, timeout_s: float = 10.0, stop: threading.Event | None = None) -> None:
         """Hand it the route and return once requests follow it. Raises ClusterError.

@@ -15,6 +15,10 @@ class FaultKind(StrEnum):
     """Graceful deletion: preStop, SIGTERM, grace period; a successor comes at a new address."""
     DELETE_NOW = "delete-now"
     """Deletion with a grace period of 0: no warning; a successor comes at a new address."""
+    EVICT = "evict"
+    """Eviction through the API, asked for until the disruption budget allows it; then as a deletion."""
+    DRAIN = "drain"
+    """A node takes no new pods, and those on it are evicted, as many at a time as the budget allows."""
     SCALE_IN = "scale-in"
     """Fewer replicas; the cluster picks who goes, gracefully."""
     SCALE_OUT = "scale-out"
@@ -34,7 +38,12 @@ class FaultKind(StrEnum):
     @property
     def takes_victims(self) -> bool:
         """Whether the victims are drawn by the plan (else the cluster picks them, or there are none)."""
-        return self in {FaultKind.KILL, FaultKind.DELETE, FaultKind.DELETE_NOW}
+        return self in {FaultKind.KILL, FaultKind.DELETE, FaultKind.DELETE_NOW, FaultKind.EVICT}
+
+    @property
+    def keeps_budget(self) -> bool:
+        """Whether it goes only as far as a disruption budget allows, which Kubernetes alone has."""
+        return self in {FaultKind.EVICT, FaultKind.DRAIN}
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,7 +56,10 @@ class PlannedFault:
     at_s: float
     """Seconds after the start of the fault phase."""
     ordinals: tuple[int, ...]
-    """Victims: positions in the list of ready pods, oldest first, at the moment of the act."""
+    """Victims: positions in the list of ready pods, oldest first, at the moment of the act.
+
+    Of a drain: all positions, in the order in which these pods' nodes are tried.
+    """
     count: int
     grace_s: float | None
     duration_s: float

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 
 from chaos.faults import FaultKind, PlannedFault
 from clusters.protocol import ClusterError, Pod
@@ -23,6 +23,21 @@ def victims(fault: PlannedFault, pods: Sequence[Pod]) -> tuple[Pod, ...]:
             f"but only {len(ready)} pods are ready"
         )
     return tuple(ready[ordinal] for ordinal in fault.ordinals)
+
+
+def on_node(fault: PlannedFault, pods: Sequence[Pod], drainable: Collection[str]) -> tuple[Pod, ...]:
+    """The pods that a drain will hit: all on the node of the first drawn pod whose node may be drained.
+
+    Raises ClusterError when there is none: every node carries a part that the experiment needs.
+    """
+    ready = [pod for pod in pods if pod.ready]
+    drawn = [ready[ordinal].node for ordinal in fault.ordinals if ordinal < len(ready)]
+    node = next((node for node in drawn if node in drainable), None)
+    if node is None:
+        raise ClusterError(
+            f"fault {fault.fault} ({fault.kind}): no node carries replicas and nothing that all of them need"
+        )
+    return tuple(pod for pod in pods if pod.node == node and not pod.terminating)
 
 
 def replicas_after(fault: PlannedFault, replicas: int) -> int:

@@ -33,12 +33,18 @@ def schedule(requested: Iterable[RequestedFault], *, replicas: int, seed: int) -
             fault=f"f{number}",
             kind=fault.kind,
             at_s=fault.at_s,
-            ordinals=tuple(sorted(source.sample(range(replicas), fault.count)))
-            if fault.kind.takes_victims
-            else (),
+            ordinals=_drawn(fault, replicas, source),
             count=fault.count,
             grace_s=fault.grace_s,
             duration_s=fault.duration_s,
         )
         for number, fault in enumerate(in_order, start=1)
     )
+
+
+def _drawn(fault: RequestedFault, replicas: int, source: random.Random) -> tuple[int, ...]:
+    if fault.kind is FaultKind.DRAIN:
+        return tuple(source.sample(range(replicas), replicas))
+    if fault.kind.takes_victims:
+        return tuple(sorted(source.sample(range(replicas), fault.count)))
+    return ()

@@ -21,6 +21,14 @@ class ClusterError(StatefallError):
     """The cluster did not do what it was asked (a pod never became ready, a fault had no target)."""
 
 
+class EvictionRefused(ClusterError):
+    """A disruption budget does not let the pod go yet: ask again after `retry_after_s` seconds."""
+
+    def __init__(self, what: str, retry_after_s: float) -> None:
+        self.retry_after_s = retry_after_s
+        super().__init__(what)
+
+
 @dataclass(frozen=True, slots=True)
 class Check:
     """One thing that a cluster needs of its surroundings, as `statefall doctor` tells it."""
@@ -139,14 +147,17 @@ class Cluster(Protocol):
     def delete(self, pod: Pod, *, grace_s: float | None = None) -> None:
         """Delete the pod (with the deployment's grace period unless given); a successor is made."""
 
-    def evict(self, pod: Pod, *, timeout_s: float = 60.0) -> None:
-        """Evict the pod, asking again while a disruption budget refuses; a successor is made."""
+    def evict(self, pod: Pod) -> None:
+        """Ask once for the pod's eviction; a successor is made. Raises EvictionRefused while it must wait."""
 
-    def drain(self, node: str, *, timeout_s: float = 120.0) -> tuple[Pod, ...]:
-        """Let no new pod onto the node and evict the deployment's from it; returns them, once gone."""
+    def drainable(self) -> tuple[str, ...]:
+        """The nodes with replicas of the deployment and nothing that all of them need, in order of name."""
+
+    def cordon(self, node: str) -> tuple[Pod, ...]:
+        """Let no new pod onto the node; returns the deployment's pods that are there and stay there."""
 
     def uncordon(self, node: str) -> None:
-        """Let pods onto a drained node again."""
+        """Let pods onto a cordoned node again."""
 
     def scale(self, replicas: int) -> tuple[Pod, ...]:
         """Set the number of replicas; returns the pods chosen to go (scale-in), else nothing."""

@@ -7,6 +7,7 @@ from contextlib import contextmanager
 from enum import StrEnum
 from pathlib import Path
 
+from chaos.faults import FaultKind
 from clusters.protocol import Check, Cluster
 from foundation.errors import EnvironmentUnfit, InputError
 from statefall.plan import Plan
@@ -30,7 +31,11 @@ def open_cluster(choice: ClusterChoice, run_dir: Path, plan: Plan, *, ports: ran
 
         if ports is not None:
             raise InputError("--ports is for the local cluster alone")
-        size = Size(max(cell.replicas for cell in plan.cells), plan.experiment.load.workers)
+        size = Size(
+            max(cell.replicas for cell in plan.cells),
+            plan.experiment.load.workers,
+            drains=any(fault.kind is FaultKind.DRAIN for cell in plan.cells for fault in cell.faults),
+        )
         return KubernetesCluster(run_dir, size=size)
 
 
@@ -42,10 +47,22 @@ def refuse_unfit(choice: ClusterChoice, plan: Plan) -> None:
 
             for cell in plan.cells:
                 refuse_balancer(cell.balancer, where="matrix.balancer")
+                for fault in cell.faults:
+                    _refuse_fault(fault.kind)
         else:
             from clusters.kubernetes import ending
 
             ending(plan.experiment.deploy.grace_s, plan.experiment.deploy.pre_stop_s)
+
+
+def _refuse_fault(kind: FaultKind) -> None:
+    """Raises InputError for one that the local cluster cannot do."""
+    if kind.keeps_budget:
+        raise InputError(
+            f"the fault `{kind}` needs Kubernetes: a disruption budget decides on evictions",
+            where="faults",
+            hint="--cluster kubernetes, or `delete` here",
+        )
 
 
 def recover_all(choice: ClusterChoice) -> list[str]:

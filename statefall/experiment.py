@@ -113,11 +113,17 @@ class Fault(Section):
     at_s: Seconds = 0.0
     """Seconds after the start of the fault phase."""
     count: int = Field(default=1, ge=1, le=1000)
-    """How many pods: victims of a kill or a delete, steps of a scale-in or a scale-out."""
+    """How many pods: victims of a kill, a delete or an eviction, steps of a scale-in or a scale-out."""
     grace_s: Seconds | None = None
     """Grace period of a delete; the deployment's when absent."""
     duration_s: PositiveSeconds = 3.0
     """How long an outage lasts (faults that end by themselves)."""
+
+    @model_validator(mode="after")
+    def _one_node_at_a_time(self) -> Self:
+        if self.kind is FaultKind.DRAIN and self.count > 1:
+            raise ValueError("a drain takes one node: leave count out")
+        return self
 
 
 class Deploy(Section):
@@ -184,10 +190,20 @@ class Experiment(Section):
     deploy: Deploy = Deploy()
     faults: tuple[Fault, ...] = ()
     fault_defaults: dict[FaultKind, Fault] = Field(default_factory=dict)
-    """For `matrix.fault`: the values of a kind's fault, where they are not the usual ones."""
+    """For `matrix.fault`: the values of each kind, where they are not the usual ones, without `kind`."""
     variants: dict[VariantName, Settings] = Field(default_factory=dict)
     """The same cells once with the settings of each, over `deploy.settings`."""
     gates: tuple[Gate, ...] = ()
+
+    @field_validator("fault_defaults", mode="before")
+    @classmethod
+    def _kind_is_the_key(cls, given: object) -> object:
+        if not isinstance(given, dict):
+            return given
+        for kind, values in given.items():
+            if isinstance(values, dict) and values.get("kind", kind) != kind:
+                raise ValueError(f"the values of {kind!r} are those of a {values['kind']!r}")
+        return {k: {"kind": k, **v} if isinstance(v, dict) else v for k, v in given.items()}
 
     @model_validator(mode="after")
     def _fits_together(self) -> Self:

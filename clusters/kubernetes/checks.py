@@ -44,6 +44,7 @@ _OLDEST: Final = (1, 30)
 _APPLIED_WITHIN_S: Final = 5.0
 """`kubectl apply` makes a conductor's Job before the NetworkPolicies: it may begin in between."""
 _DEFAULT: Final = Size()
+_NO_RIGHT: Final = "you may not patch nodes, see k8s/conductor/nodes.yaml"
 _GROUNDS: Final = {"cluster", "permissions"}
 """Without an answer, or without the verbs, nothing else can be asked."""
 _Question = tuple[str, Callable[[], str]]
@@ -72,7 +73,7 @@ def _needed(api: Api, place: Place, size: Size) -> tuple[_Question, ...]:
         ("permissions", lambda: _permissions(api)),
         ("objects", lambda: _objects(api)),
         ("secret", lambda: _secret(api)),
-        ("nodes", lambda: _nodes(api)),
+        ("nodes", lambda: _nodes(api, size)),
         ("quota", lambda: _quota(api, size)),
     )
 
@@ -192,16 +193,23 @@ def _images(api: Api, place: Place) -> str:
     return f"{len(images)} are on every node"
 
 
-def _nodes(api: Api) -> str:
+def _nodes(api: Api, size: Size) -> str:
     if not api.allowed("list", "", "nodes", anywhere=True):
-        return "may not be listed: node drains are not possible, the rest is"
+        return _unless_drained("may not be listed", _NO_RIGHT, size)
     ready = [node for node in api.list(NODE).items if _is_ready(node)]
     if not ready:
         raise ClusterError("no node is ready and schedulable")
-    drains = "" if len(ready) > 1 else " (a node drain needs two)"
+    found = f"{len(ready)} ready: {', '.join(name_of(node) for node in ready)}"
     if not api.allowed("patch", "", "nodes", anywhere=True):
-        drains = " (no node drains: you may not patch nodes, see k8s/conductor/nodes.yaml)"
-    return f"{len(ready)} ready: {', '.join(name_of(node) for node in ready)}{drains}"
+        return _unless_drained(found, _NO_RIGHT, size)
+    return found if len(ready) > 1 else _unless_drained(found, "it needs two", size)
+
+
+def _unless_drained(found: str, lacks: str, size: Size) -> str:
+    """What was found, with what it means for node drains. Raises ClusterError for a run that has one."""
+    if size.drains:
+        raise ClusterError(f"{found}: no node can be drained ({lacks})")
+    return f"{found} (no node drains: {lacks})"
 
 
 def _is_ready(node: Object) -> bool:

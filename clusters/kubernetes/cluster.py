@@ -155,13 +155,17 @@ class KubernetesCluster:
         """See `Cluster.delete`. With 0 the object goes at once, and its process a moment later."""
         self._opened.faults.delete(pod, grace_s)
 
-    def evict(self, pod: Pod, *, timeout_s: float = 60.0) -> None:
+    def evict(self, pod: Pod) -> None:
         """See `Cluster.evict`."""
-        self._opened.faults.evict(pod, timeout_s)
+        self._opened.faults.evict(pod)
 
-    def drain(self, node: str, *, timeout_s: float = 120.0) -> tuple[Pod, ...]:
-        """See `Cluster.drain`."""
-        return self._opened.faults.drain(node, timeout_s)
+    def drainable(self) -> tuple[str, ...]:
+        """See `Cluster.drainable`."""
+        return self._opened.faults.drainable()
+
+    def cordon(self, node: str) -> tuple[Pod, ...]:
+        """See `Cluster.cordon`. Raises ClusterError for a node that carries what the experiment needs."""
+        return self._opened.faults.cordon(node)
 
     def uncordon(self, node: str) -> None:
         """See `Cluster.uncordon`."""

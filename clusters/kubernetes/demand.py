@@ -17,11 +17,13 @@ _MEASURES: Final = ("requests.cpu", "requests.memory", "limits.cpu", "limits.mem
 
 @dataclass(frozen=True, slots=True)
 class Size:
-    """The largest cell of a run."""
+    """The largest cell of a run, and what else it asks of the cluster."""
 
     replicas: int = 3
     workers: int = 1
     """Of the load generator; one works without a master."""
+    drains: bool = False
+    """Whether a node is drained."""
 
 
 def needs(rendered: Iterable[Object], size: Size) -> dict[str, Decimal]:

@@ -5,7 +5,6 @@ Whether a pod is the one that was meant is asked by UID: a name can come again w
 
 from __future__ import annotations
 
-import time
 from functools import partial
 from typing import Final
 
@@ -18,7 +17,7 @@ from clusters.kubernetes.observer import View
 from clusters.kubernetes.pods import finished, pod_of, running
 from clusters.kubernetes.removal import every
 from clusters.kubernetes.tunnel import run_in
-from clusters.protocol import ClusterError, Pod
+from clusters.protocol import ClusterError, EvictionRefused, Pod
 
 _FIXED: Final = frozenset({"database", "store", "balancer", "load", "data", "conductor"})
 """Components that an experiment cannot go on without."""
@@ -65,52 +64,44 @@ class Faults:
         if not self._ground.api.delete(POD, pod.name, uid=pod.uid, grace_s=grace_s):
             raise ClusterError(f"pod {pod.name} is gone")
 
-    def evict(self, pod: Pod, timeout_s: float) -> None:
-        """Ask for its eviction, again and again while a disruption budget says not now.
-
-        Raises ClusterError when it still does at the deadline.
-        """
+    def evict(self, pod: Pod) -> None:
+        """Ask once for its eviction. Raises EvictionRefused while a disruption budget says not now."""
         self._mine(pod)
-        deadline = time.monotonic() + timeout_s
-        while True:
-            try:
-                self._ground.api.post(POD, pod.name, "eviction", _eviction(pod, self._ground.place.namespace))
-                return
-            except Refused as refusal:
-                if refusal.status == _NOT_FOUND:
-                    raise ClusterError(f"pod {pod.name} is gone") from refusal
-                wait_s = refusal.retry_after_s or _ASK_AGAIN_S
-                if refusal.status != _TOO_MANY_REQUESTS or time.monotonic() + wait_s > deadline:
-                    raise
-                time.sleep(wait_s)
+        try:
+            self._ground.api.post(POD, pod.name, "eviction", _eviction(pod, self._ground.place.namespace))
+        except Refused as refusal:
+            if refusal.status == _NOT_FOUND:
+                raise ClusterError(f"pod {pod.name} is gone") from refusal
+            if refusal.status != _TOO_MANY_REQUESTS:
+                raise
+            raise EvictionRefused(str(refusal), refusal.retry_after_s or _ASK_AGAIN_S) from refusal
 
-    def drain(self, node: str, timeout_s: float) -> tuple[Pod, ...]:
-        """Cordon the node and evict this run's replicas from it; returns them once they are gone.
+    def drainable(self) -> tuple[str, ...]:
+        """The nodes with replicas of this run and no part that the experiment cannot go on without."""
+        things = self._there()
+        mine = {pod_of(thing).node for thing in things if self._is_mine(thing)}
+        fixed = {pod_of(thing).node for thing in things if labels_of(thing).get(COMPONENT) in _FIXED}
+        return tuple(sorted(mine - fixed - {""}))
+
+    def cordon(self, node: str) -> tuple[Pod, ...]:
+        """Let no new pod onto the node; returns this run's replicas that are there and not on their way out.
 
         What else of Statefall's is there stays (monitoring). Raises ClusterError, and changes nothing, when
-        the node carries a part that the experiment cannot go on without.
+        the node is unknown or carries a part that the experiment cannot go on without.
         """
-        deadline = time.monotonic() + timeout_s
-        fixed = [thing for thing in self._on_node(node) if labels_of(thing).get(COMPONENT) in _FIXED]
+        fixed = [thing for thing in self._there(node) if labels_of(thing).get(COMPONENT) in _FIXED]
         if fixed:
             raise ClusterError(
                 f"node {node} carries {', '.join(sorted(name_of(thing) for thing in fixed))}, "
                 "whose loss would end the experiment: drain another"
             )
-        self.cordon(node)
-        # Asked only now: until it was cordoned, a replica could still be put there.
-        replicas = [pod_of(thing) for thing in self._on_node(node) if self._is_mine(thing)]
-        for pod in replicas:
-            if not pod.terminating:
-                self.evict(pod, deadline - time.monotonic())
-        uids = {pod.uid for pod in replicas}
-        left_s = deadline - time.monotonic()
-        if not self._ground.observer.wait_for(lambda view: not uids & view.pods.keys(), left_s):
-            raise ClusterError(f"node {node} was not drained after {timeout_s:.0f} s")
-        return tuple(replicas)
+        self._close(node)
+        # Asked only now: until it was closed, a replica could still be put there.
+        replicas = [pod_of(thing) for thing in self._there(node) if self._is_mine(thing)]
+        return tuple(pod for pod in replicas if not pod.terminating)
 
-    def cordon(self, node: str) -> None:
-        """Let no new pod onto the node; remembered before it is done. Raises ClusterError if unknown."""
+    def _close(self, node: str) -> None:
+        """Remembered before it is done."""
         standing = self._ground.api.get(NODE, node)
         if standing is None:
             raise ClusterError(f"there is no node {node}")
@@ -144,11 +135,13 @@ class Faults:
         self._tenancy.cordoned(left)
         self._cordoned = left
 
-    def _on_node(self, node: str) -> list[Object]:
-        """Statefall's pods on the node, those that are still coming up too; what has ended is in no way."""
+    def _there(self, node: str | None = None) -> list[Object]:
+        """Statefall's pods (on the node), those still coming up too; what has ended is in no way."""
         found = self._ground.observer.look(
             lambda view: [
-                thing for thing in view.pods.values() if pod_of(thing).node == node and not finished(thing)
+                thing
+                for thing in view.pods.values()
+                if node in (None, pod_of(thing).node) and not finished(thing)
             ]
         )
         assert isinstance(found, list)

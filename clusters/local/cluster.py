@@ -180,12 +180,16 @@ class LocalCluster:
         controller = self._controlled()
         controller.ask(lambda: controller.delete(pod.uid, grace_s))
 
-    def evict(self, pod: Pod, *, timeout_s: float = 60.0) -> None:
+    def evict(self, pod: Pod) -> None:
         """See `Cluster.evict`. Raises InputError: nothing here keeps disruption budgets."""
         raise _needs_kubernetes("an eviction", "a disruption budget decides on it; `delete` is its like here")
 
-    def drain(self, node: str, *, timeout_s: float = 120.0) -> tuple[Pod, ...]:
-        """See `Cluster.drain`. Raises InputError: there is one node."""
+    def drainable(self) -> tuple[str, ...]:
+        """See `Cluster.drainable`. None: there is one node, which carries everything."""
+        return ()
+
+    def cordon(self, node: str) -> tuple[Pod, ...]:
+        """See `Cluster.cordon`. Raises InputError: there is one node."""
         raise _needs_kubernetes("a node drain", "here there is one node")
 
     def uncordon(self, node: str) -> None:

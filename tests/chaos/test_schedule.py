@@ -5,13 +5,13 @@ from __future__ import annotations
 import pytest
 
 from chaos.faults import FaultKind, PlannedFault
-from chaos.safety import replicas_after, victims
+from chaos.safety import on_node, replicas_after, victims
 from chaos.schedule import schedule
 from clusters.protocol import ClusterError, Pod
 from statefall.experiment import Fault
 
 
-def pod(number: int, *, ready: bool = True) -> Pod:
+def pod(number: int, *, ready: bool = True, node: str = "") -> Pod:
     return Pod(
         name=f"pod-{number}",
         uid=f"uid-{number}",
@@ -22,6 +22,7 @@ def pod(number: int, *, ready: bool = True) -> Pod:
         serving=ready,
         terminating=False,
         revision="1",
+        node=node,
     )
 
 
@@ -52,7 +53,7 @@ def test_several_victims_are_distinct() -> None:
     assert len(set(fault.ordinals)) == 4
 
 
-@pytest.mark.parametrize("kind", [k for k in FaultKind if not k.takes_victims])
+@pytest.mark.parametrize("kind", [k for k in FaultKind if not k.takes_victims and k is not FaultKind.DRAIN])
 def test_faults_whose_victims_the_cluster_picks_draw_none(kind: FaultKind) -> None:
     assert schedule([Fault(kind=kind)], replicas=3, seed=1)[0].ordinals == ()
 
@@ -65,6 +66,25 @@ def test_victims_are_drawn_among_the_ready_pods_only() -> None:
 def test_a_fault_without_enough_ready_pods_is_refused() -> None:
     with pytest.raises(ClusterError, match="only 1 pods are ready"):
         victims(planned(FaultKind.KILL, ordinals=(2,)), (pod(0, ready=False), pod(1)))
+
+
+def test_a_drain_takes_the_node_of_the_first_drawn_pod_that_can_be_spared() -> None:
+    (fault,) = schedule([Fault(kind=FaultKind.DRAIN)], replicas=4, seed=2)
+    assert sorted(fault.ordinals) == [0, 1, 2, 3]
+    late = pod(4, ready=False, node="b")
+    pods = (*(pod(n, node=node) for n, node in enumerate("abab")), late)
+    drain = planned(FaultKind.DRAIN, ordinals=(2, 1, 3, 0))
+    assert [p.name for p in on_node(drain, pods, ("a", "b"))] == ["pod-0", "pod-2"]
+    assert [p.name for p in on_node(drain, pods, ("b",))] == ["pod-1", "pod-3", "pod-4"]
+    with pytest.raises(ClusterError, match="no node carries replicas and nothing that all of them need"):
+        on_node(drain, pods, ("c",))
+
+
+def test_every_node_can_be_drained_first() -> None:
+    firsts = {
+        schedule([Fault(kind=FaultKind.DRAIN)], replicas=4, seed=seed)[0].ordinals[0] for seed in range(60)
+    }
+    assert firsts == {0, 1, 2, 3}
 
 
 def test_scaling_in_to_nothing_is_refused() -> None:

@@ -13,9 +13,9 @@ from clusters.kubernetes.api import PART_OF, Api, Refused
 from clusters.kubernetes.kinds import AUTOSCALER, NODE, POD, REPLICA_SET, Object, name_of
 from clusters.kubernetes.manifests import COMPONENT, RUN_LABEL
 from clusters.kubernetes.tunnel import run_in
-from clusters.protocol import ClusterError, Pod, Transition
+from clusters.protocol import ClusterError, EvictionRefused, Pod, Transition
 from tests.kubernetes.conftest import IMAGE, deployment
-from tests.kubernetes.timeline import Timeline, all_ready, wait_until
+from tests.kubernetes.timeline import Timeline, all_ready, emptied, evicted, wait_until
 
 pytestmark = [pytest.mark.kubernetes, pytest.mark.timeout(600)]
 
@@ -106,11 +106,12 @@ def test_a_blocked_eviction_is_refused_with_429_and_comes_through_once_the_budge
     first, second, _ = pods
     running.evict(first)
     # The budget is one pod: until a successor is ready a second eviction must wait.
-    with pytest.raises(Refused, match="disruption budget") as refused:
-        running.evict(second, timeout_s=0.0)
-    assert refused.value.status == 429
+    with pytest.raises(EvictionRefused, match="disruption budget") as refused:
+        running.evict(second)
+    assert isinstance(refused.value.__cause__, Refused)
+    assert refused.value.__cause__.status == 429
     assert second.uid in {pod.uid for pod in running.pods() if pod.ready}
-    running.evict(second, timeout_s=90.0)
+    evicted(running, second)
     timeline.wait(second.uid, Transition.GONE)
     assert timeline.of(first.uid) == timeline.of(second.uid) == LEFT
     wait_until(running, all_ready(3), "both have successors")
@@ -174,8 +175,9 @@ def test_a_drain_moves_the_pods_of_one_node_and_of_no_other(
     shared = {p["spec"]["nodeName"] for p in api.list(POD, "app.kubernetes.io/component=database").items}
     drained = _node_without(api, shared)
     there = [pod for pod in pods if pod.node == drained]
-    moved = running.drain(drained)
+    assert running.drainable() == (drained,)
     try:
+        moved = emptied(running, drained)
         assert {pod.uid for pod in moved} == {pod.uid for pod in there}
         node = api.get(NODE, drained)
         assert node is not None
@@ -204,7 +206,7 @@ def test_a_drain_takes_replicas_that_are_still_coming_up_and_leaves_monitoring(
             lambda view: {"late-replica", "late-monitoring"} <= {name_of(p) for p in view.pods.values()}, 30.0
         )
         assert seen
-        moved = running.drain(drained)
+        moved = emptied(running, drained)
         assert "late-replica" in {pod.name for pod in moved}
         left = {name_of(thing) for thing in api.list(POD).items}
         assert "late-monitoring" in left
@@ -243,7 +245,7 @@ def _never_up(component: str, node: str) -> Object:
 def test_the_node_of_the_database_is_not_drained(running: KubernetesCluster, api: Api) -> None:
     (database,) = api.list(POD, "app.kubernetes.io/component=database").items
     with pytest.raises(ClusterError, match="drain another"):
-        running.drain(database["spec"]["nodeName"])
+        running.cordon(database["spec"]["nodeName"])
     node = api.get(NODE, database["spec"]["nodeName"])
     assert node is not None
     assert not node["spec"].get("unschedulable")

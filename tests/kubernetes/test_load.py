@@ -1,4 +1,4 @@
-"""Load in the cluster: a drain costs what each design says, and a worker's loss is the load's own."""
+"""Load in the cluster: the books of several workers are one, and a worker's loss is the load's own."""
 
 from __future__ import annotations
 
@@ -10,12 +10,10 @@ from hdrh.histogram import HdrHistogram
 
 from clusters.kubernetes import KubernetesCluster
 from clusters.kubernetes.api import OURS, Api
-from clusters.kubernetes.kinds import NODE, POD, name_of
-from clusters.kubernetes.manifests import COMPONENT
+from clusters.kubernetes.kinds import POD, name_of
 from clusters.kubernetes.pods import pod_of
 from clusters.kubernetes.tunnel import run_in
-from clusters.protocol import Deployment
-from foundation.terms import Balancer, Service, StateDesign
+from foundation.terms import Balancer
 from foundation.verdicts import Verdict
 from tests.kubernetes.conftest import deployment
 from tests.kubernetes.shoppers import assert_books_balance, marked, shopping
@@ -32,61 +30,6 @@ def deployed(opened: KubernetesCluster, request: pytest.FixtureRequest) -> Itera
     yield opened
     opened.stop_load()
     opened.withdraw()
-
-
-def with_state(service: Service, state: StateDesign) -> Deployment:
-    return deployment(
-        f"c-{state.value}", service=service, state=state, replicas=4, grace_s=20.0, pre_stop_s=2.0
-    )
-
-
-def drainable_node(api: Api) -> str:
-    fixed = {
-        thing["spec"]["nodeName"]
-        for component in ("database", "store", "balancer", "load")
-        for thing in api.list(POD, f"{OURS},{COMPONENT}={component}").items
-    }
-    free = {name_of(node) for node in api.list(NODE).items} - fixed
-    assert free, "a drain needs a node that carries nothing shared"
-    return min(free)
-
-
-@pytest.mark.parametrize(
-    ("deployed", "costs"),
-    [
-        pytest.param(with_state(Service.STATELESS, StateDesign.CLIENT), False, id="stateless"),
-        pytest.param(with_state(Service.STATEFUL, StateDesign.HANDOFF), False, id="handoff"),
-        pytest.param(with_state(Service.STATEFUL, StateDesign.MEMORY), True, id="memory"),
-    ],
-    indirect=["deployed"],
-)
-def test_a_node_drain_costs_the_sessions_that_lived_there_in_memory_and_no_others(
-    deployed: KubernetesCluster, costs: bool, api: Api
-) -> None:
-    with shopping(deployed) as load:
-        node = drainable_node(api)
-        load.go_on()
-        mark = load.mark("f1")
-        drained = {pod.name for pod in deployed.drain(node)}
-        try:
-            assert drained
-            wait_until(deployed, all_ready(4), "the successors are ready")
-            load.go_on()
-        finally:
-            deployed.uncordon(node)
-        result = load.finish()
-    assert_books_balance(result)
-    assert result.generator_faults == ()
-    assert mark.live_sessions == 36
-    lost = marked(result, *WORSE)
-    there = [s for s in result.sessions if s.live_at_mark and s.pod in drained]
-    if costs:
-        assert there
-        assert {s.session for s in lost} == {s.session for s in there}
-        assert {s.verdict for s in lost} == {Verdict.LOST}
-    else:
-        assert lost == []
-    assert len(marked(result, Verdict.KEPT)) == 36 - len(lost)
 
 
 @pytest.mark.parametrize("deployed", [deployment("c-workers")], indirect=True)

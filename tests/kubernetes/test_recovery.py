@@ -30,10 +30,8 @@ from tests.kubernetes.conftest import deployment, place
 cluster = KubernetesCluster(Path("doomed"), place=place(sys.argv[1]))
 cluster.open()
 cluster.deploy(deployment(replicas=2))
-shared = cluster._opened.ground.find("app.kubernetes.io/component", "database")
-fixed = {thing["spec"]["nodeName"] for thing in shared}
-node = sorted({pod.node for pod in cluster.pods()} - fixed)[0]
-cluster.drain(node)
+node, *_ = cluster.drainable()
+cluster.cordon(node)
 cluster.stop_store()
 print(node, flush=True)
 sys.stdin.read()

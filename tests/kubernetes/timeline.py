@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from clusters.kubernetes.access import Place, configuration
 from clusters.kubernetes.api import Api
 from clusters.kubernetes.kinds import NAMESPACE
-from clusters.protocol import Cluster, Pod, PodTransition, Transition
+from clusters.protocol import Cluster, EvictionRefused, Pod, PodTransition, Transition
 
 DEADLINE_S = 120.0
 
@@ -78,6 +78,29 @@ def wait_until(cluster: Cluster, settled: Callable[[tuple[Pod, ...]], bool], wha
         assert time.monotonic() < deadline, f"waited in vain until {what}; pods: {pods}"
         time.sleep(0.1)
     return pods
+
+
+def evicted(cluster: Cluster, pod: Pod) -> None:
+    """Have its eviction granted, however long a disruption budget takes."""
+    deadline = time.monotonic() + DEADLINE_S
+    while True:
+        try:
+            cluster.evict(pod)
+            return
+        except EvictionRefused as refusal:
+            if time.monotonic() > deadline:
+                raise
+            time.sleep(refusal.retry_after_s)
+
+
+def emptied(cluster: Cluster, node: str) -> tuple[Pod, ...]:
+    """Drain the node: the pods that were there and are gone."""
+    there = cluster.cordon(node)
+    for pod in there:
+        evicted(cluster, pod)
+    uids = {pod.uid for pod in there}
+    wait_until(cluster, lambda pods: uids.isdisjoint(pod.uid for pod in pods), f"{node} is empty")
+    return there
 
 
 def all_ready(replicas: int) -> Callable[[tuple[Pod, ...]], bool]:

@@ -80,20 +80,23 @@ def test_the_sticky_stateful_service_loses_what_its_victim_held(
 
 
 def victims_own_count(folder: Path, cell: str) -> int:
-    """Sessions that the victim's metrics counted last before the act, read from the raw events."""
-    events = [json.loads(line) for line in (folder / "events.jsonl").read_text().splitlines()]
-    events = [event for event in events if event.get("cell") == cell]
+    """Sessions that the victims' metrics counted last before the act, read from the raw events."""
+    events = events_of(folder, cell)
     (act,) = [event for event in events if event["kind"] == "fault_act"]
     (intent,) = [event for event in events if event["kind"] == "fault_intent"]
-    (victim,) = intent["victims"]
-    scrapes = [
-        event["sessions_active"]
+    counted = {
+        event["pod"]: event["sessions_active"]
         for event in events
-        if event["kind"] == "pod_metrics"
-        and event["pod"] == victim["pod"]
-        and event["monotonic_s"] <= act["monotonic_s"]
-    ]
-    return int(scrapes[-1])
+        if event["kind"] == "pod_metrics" and event["monotonic_s"] <= act["monotonic_s"]
+    }
+    assert intent["victims"]
+    return sum(int(counted[victim["pod"]]) for victim in intent["victims"])
+
+
+def events_of(folder: Path, cell: str) -> list[dict[str, Any]]:
+    """What was recorded of this cell."""
+    events = [json.loads(line) for line in (folder / "events.jsonl").read_text().splitlines()]
+    return [event for event in events if event.get("cell") == cell]
 
 
 def test_the_plainly_balanced_stateful_service_never_worked(cells: dict[str, Any]) -> None:

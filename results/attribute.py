@@ -2,7 +2,7 @@
 
 The rules, first match wins:
 
-1. The load generator says that it was its own doing, or the service that the session had expired.
+1. The service says that the session had expired.
 2. The session lived in a replica's memory and that replica was hit by a fault, or ended, before the
    loss was noticed: the fault's kind, or `rolled_out`/`pod_deleted` for a pod that was told to go
    and `pod_crashed` for an end that nobody asked for.
@@ -43,9 +43,8 @@ PICKS_VICTIMS: Final = frozenset({"scale-in", "roll", "drain"})
 
 def attribute(loss: Loss, timeline: CellTimeline, state: StateDesign) -> Cause:
     """The cause of a loss in a cell of this state design."""
-    told = _told(loss)
-    if told is not None:
-        return told
+    if loss.evidence == "expired":
+        return Cause.EXPIRED
     if state in IN_MEMORY:
         cause = _end_of_home(loss, timeline)
         if cause is not None:
@@ -56,12 +55,6 @@ def attribute(loss: Loss, timeline: CellTimeline, state: StateDesign) -> Cause:
     if state in IN_MEMORY and loss.home.pod and elsewhere:
         return Cause.REROUTED
     return Cause.UNEXPLAINED
-
-
-def _told(loss: Loss) -> Cause | None:
-    if loss.evidence.startswith("generator"):
-        return Cause.GENERATOR
-    return Cause.EXPIRED if loss.evidence == "expired" else None
 
 
 def _end_of_home(loss: Loss, timeline: CellTimeline) -> Cause | None:

@@ -46,7 +46,6 @@ class Cause(StrEnum):
     REROUTED = "rerouted"
     """Another replica answered while the session's home lived."""
     EXPIRED = "expired"
-    GENERATOR = "generator"
     """The load generator's own fault."""
     UNEXPLAINED = "unexplained"
 

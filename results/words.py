@@ -34,7 +34,6 @@ CAUSES: Final[Mapping[Cause, tuple[str, str]]] = {
     Cause.STORE_LOST: ("store lost", "it lived in the session store, which was out"),
     Cause.REROUTED: ("rerouted", "another replica answered while its own was alive"),
     Cause.EXPIRED: ("expired", "its time to live had passed"),
-    Cause.GENERATOR: ("generator", "the load generator itself broke it"),
     Cause.UNEXPLAINED: ("unexplained", "nothing on record explains it"),
 }
 STATES: Final[Mapping[StateDesign, str]] = {

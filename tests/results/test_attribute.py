@@ -118,11 +118,6 @@ def test_an_expired_session_is_expired_whatever_else_happened() -> None:
     assert cause(killed_in_place().loss("a", "a1", 12.0, ("a", "a2"), evidence="expired")) is Cause.EXPIRED
 
 
-def test_the_generator_s_own_fault_is_never_the_service_s() -> None:
-    story = killed_in_place().loss("a", "a1", 12.0, ("b", "b1"), evidence="generator: worker 2 was lost")
-    assert cause(story) is Cause.GENERATOR
-
-
 @pytest.mark.parametrize("kind", ["store-outage", "store-hang"])
 @pytest.mark.parametrize("state", [StateDesign.EXTERNAL, StateDesign.WRITE_THROUGH, StateDesign.HANDOFF])
 def test_a_store_that_was_out_took_what_depended_on_it(state: StateDesign, kind: str) -> None:

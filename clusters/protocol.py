@@ -178,7 +178,7 @@ class Cluster(Protocol):
         """Bring the session store back and wait until it answers."""
 
     def start_load(self, config: bytes) -> str:
-        """Start the load generator with its JSON configuration; returns its control URL."""
+        """Start the load generator with its JSON configuration; returns its control URL once it answers."""
 
     def stop_load(self) -> None:
         """End the load generator's processes; a no-op when none runs."""

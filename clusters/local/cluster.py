@@ -230,7 +230,11 @@ class LocalCluster:
         """See `Cluster.start_load`. An empty `target` becomes this cluster's balancer."""
         self._opened()
         assert self._load is not None
-        return self._load.start(config, self.target)
+        try:
+            return self._load.start(config, self.target)
+        except ClusterError:
+            self._keep_logs = True
+            raise
 
     def stop_load(self) -> None:
         """See `Cluster.stop_load`."""

@@ -5,14 +5,20 @@ from __future__ import annotations
 import json
 import signal
 import sys
+import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from clusters.local.loopback import Unanswered, request
 from clusters.local.places import replace_file
 from clusters.local.ports import Port, Ports
 from clusters.local.processes import Child, Program, Spawner
+from clusters.protocol import ClusterError
 
+LIVE_PATH = "/statefall/live"
+"""Answered by the generator's control API from its start on."""
+_START_LIMIT_S = 30.0
 _STOP_GRACE_S = 3.0
 
 
@@ -31,7 +37,10 @@ class Load:
     _port: Port | None = field(default=None, init=False)
 
     def start(self, config: bytes, target: str) -> str:
-        """Start it on this configuration, aimed at `target` unless that names its own; the control URL."""
+        """Start it on this configuration, aimed at `target` unless that names its own; the control URL.
+
+        Returns once it answers there. Raises ClusterError with its last words when it ends before that.
+        """
         self.stop()
         document = json.loads(config)
         document["target"] = document.get("target") or target
@@ -43,7 +52,25 @@ class Load:
         self._child = self.spawner.start(
             Program("load generator", command, self.log, self.directory, self.environment)
         )
+        self._await_answer(self._child, self._port.address)
         return f"http://{self._port.address}"
+
+    def _await_answer(self, child: Child, address: str) -> None:
+        deadline = time.monotonic() + _START_LIMIT_S
+        while True:
+            try:
+                request(address, "GET", LIVE_PATH)
+                return
+            except Unanswered as error:
+                if child.ended:
+                    raise ClusterError(
+                        f"the load generator ended ({child.how}): {child.last_words()} (log: {self.log})"
+                    ) from error
+                if time.monotonic() > deadline:
+                    raise ClusterError(
+                        f"the load generator did not answer after {_START_LIMIT_S:.0f} s (log: {self.log})"
+                    ) from error
+            time.sleep(0.02)
 
     def stop(self) -> None:
         """Ask it to end, then end it with all that it has started. Idempotent."""

@@ -11,7 +11,8 @@ import httpx
 import pytest
 
 from clusters.local import LocalCluster
-from tests.clusters.local.watching import gone, wait_until
+from clusters.protocol import ClusterError
+from tests.clusters.local.watching import gone
 
 GENERATOR = """
 import http.server, json, os, signal, subprocess, sys
@@ -45,16 +46,7 @@ def loaded(make_cluster: Callable[..., LocalCluster], tmp_path: Path) -> object:
 
 
 def answer(url: str) -> dict[str, object]:
-    found: dict[str, object] = {}
-
-    def asked() -> bool:
-        try:
-            found.update(httpx.get(url).json())
-        except httpx.ConnectError:
-            return False
-        return True
-
-    wait_until(asked, "the generator answers")
+    found: dict[str, object] = httpx.get(url).json()
     return found
 
 
@@ -70,3 +62,15 @@ def test_it_is_given_the_balancer_as_its_target_and_ends_with_all_it_started(loa
     assert all(gone(pid) for pid in second["pids"])  # type: ignore[attr-defined]
     loaded.close()
     assert all(gone(pid) for pid in third["pids"])  # type: ignore[attr-defined]
+
+
+def test_one_that_ends_at_once_is_told_with_its_last_words(make_cluster: Callable[..., LocalCluster]) -> None:
+    cluster = make_cluster(load_command=(sys.executable, "-c", "raise SystemExit('no such mix')"))
+    try:
+        cluster.open()
+        with pytest.raises(
+            ClusterError, match=r"the load generator ended \(exit 1\): no such mix \(log: .*load.log"
+        ):
+            cluster.start_load(b"{}")
+    finally:
+        cluster.close()

@@ -285,7 +285,7 @@ def main() -> None:
     options = parser.parse_args()
     with ExitStack() as stack:
         home = Path(stack.enter_context(tempfile.TemporaryDirectory())) / "cluster"
-        base = Infrastructure(home, None, lambda words: sys.stderr.write(f"{words}\n"))
+        base = Infrastructure(home, None, lambda words: print(words, file=sys.stderr))
         stack.callback(base.close, keep_logs=False)
         base.start(Recipe(seed=1))
         environ = {

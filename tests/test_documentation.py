@@ -7,6 +7,7 @@ from pathlib import Path
 
 import click
 import pytest
+from pydantic import BaseModel
 
 from chaos.faults import FaultKind
 from results.model import GateName, Summary
@@ -28,8 +29,8 @@ def test_every_command_and_option_is_documented(name: str) -> None:
 
 
 @pytest.mark.parametrize("model", [Matrix, Load, Phases, Fault, Deploy], ids=lambda model: model.__name__)
-def test_every_key_of_an_experiment_is_documented(model: type) -> None:
-    for key in model.model_fields:  # type: ignore[attr-defined]
+def test_every_key_of_an_experiment_is_documented(model: type[BaseModel]) -> None:
+    for key in model.model_fields:
         assert re.search(rf"\b{key}\b", EXPERIMENTS), key
 
 

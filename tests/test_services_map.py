@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from loadtests.journeys import Page, Step, call, weights
-from loadtests.ledger.answer import AddToCart, Converse, RememberAction, SetPreferences
+from loadtests.ledger.answer import AddToCart, Converse, RememberAction, SetPreferences, Write
 from services import contract
 from services.replica import Replica
 from services.settings import Environment, SessionDesign, Settings, SettingsError
@@ -76,7 +76,7 @@ SETTINGS = Settings(
 )
 
 
-WRITES = {
+WRITES: dict[Page, Write] = {
     Page.CART_ADD: AddToCart(1, 1),
     Page.ACTIVITY: RememberAction("saw 1"),
     Page.PREFERENCES: SetPreferences({}),

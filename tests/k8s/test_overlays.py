@@ -25,7 +25,7 @@ def state_of(objects: tuple[Object, ...], twin: str) -> str:
     return str({entry["name"]: entry.get("value") for entry in container["env"]}["STATEFALL_STATE"])
 
 
-def annotations(thing: Object) -> dict[str, Any]:
+def annotations_of(thing: Object) -> dict[str, Any]:
     return dict(thing["metadata"].get("annotations", {}))
 
 
@@ -35,8 +35,8 @@ def test_plain_is_the_base(rendered: Rendered) -> None:
 
 def test_sticky_sets_a_cookie_that_scripts_cannot_read(rendered: Rendered) -> None:
     for twin in ("stateless", "stateful"):
-        assert COOKIE not in annotations(one(rendered["base"], "Service", twin))
-        sticky = annotations(one(rendered["overlays/sticky"], "Service", twin))
+        assert COOKIE not in annotations_of(one(rendered["base"], "Service", twin))
+        sticky = annotations_of(one(rendered["overlays/sticky"], "Service", twin))
         assert sticky[COOKIE] == "true"
         assert sticky[f"{COOKIE}.httponly"] == "true"
         assert sticky[f"{COOKIE}.samesite"] == "lax"

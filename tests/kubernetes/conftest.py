@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -22,15 +23,15 @@ def place(name: str = "statefall-test", *, image: str = IMAGE) -> Place:
     return Place(namespace=name, image=image)
 
 
-def deployment(name: str = "c1", **fields: object) -> Deployment:
-    given = {
+def deployment(name: str = "c1", **fields: Any) -> Deployment:
+    given: dict[str, Any] = {
         "service": Service.STATEFUL,
         "state": StateDesign.MEMORY,
         "balancer": Balancer.STICKY,
         "replicas": 3,
         **fields,
     }
-    return Deployment(name=name, **given)  # type: ignore[arg-type]
+    return Deployment(name=name, **given)
 
 
 @pytest.fixture(scope="session")

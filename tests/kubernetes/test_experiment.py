@@ -9,7 +9,8 @@ import pytest
 
 from clusters.kubernetes.api import Api
 from clusters.kubernetes.kinds import NAMESPACE
-from results.model import Outcome, Summary
+from foundation.terms import Balancer, Service
+from results.model import Cell, Outcome, Summary
 from statefall.commands.advise import PUBLISHED
 from tests.kubernetes.conftest import place
 from tests.kubernetes.timeline import vacant
@@ -36,6 +37,14 @@ def empty(monkeypatch: pytest.MonkeyPatch) -> Iterator[Api]:
         yield api
 
 
+def assert_predicted(cell: Cell, lost: int) -> None:
+    """So many are within what is predicted for the cell."""
+    low, high = cell.predicted_lost.low, cell.predicted_lost.high
+    assert low is not None
+    assert high is not None
+    assert low <= lost <= high
+
+
 def test_by_client_address_it_loses_what_the_victim_held(empty: Api, tmp_path: Path) -> None:
     arms = overrides(("matrix.service=[stateful]", "matrix.balancer=[client-ip]"))
     command = ("run", "--cluster", "kubernetes", "--seed", "7", "--out", "runs", *PHASES, *arms)
@@ -60,19 +69,19 @@ def test_the_default_experiment_loses_what_it_loses_locally(empty: Api, tmp_path
     assert summary.valid
     assert summary.verdict is Outcome.PASSED
     cells = {(cell.service, cell.balancer): cell for cell in summary.cells}
-    for balancer in ("plain", "sticky"):
-        stateless = cells["stateless", balancer]
+    for balancer in (Balancer.PLAIN, Balancer.STICKY):
+        stateless = cells[Service.STATELESS, balancer]
         assert stateless.sessions.at_fault >= 90
         assert stateless.sessions.kept == stateless.sessions.at_fault
         assert stateless.lost_before_fault == 0
-    sticky = cells["stateful", "sticky"]
+    sticky = cells[Service.STATEFUL, Balancer.STICKY]
     lost = sticky.sessions.lost
     assert 0 < lost < sticky.sessions.at_fault
     assert lost == victims_own_count(folder, sticky.name)
     assert sticky.lost_by_cause == {"pod_killed": lost}
-    assert sticky.predicted_lost.low <= lost <= sticky.predicted_lost.high
-    plain = cells["stateful", "plain"]
-    assert plain.predicted_lost.low <= plain.sessions.lost <= plain.predicted_lost.high
+    assert_predicted(sticky, lost)
+    plain = cells[Service.STATEFUL, Balancer.PLAIN]
+    assert_predicted(plain, plain.sessions.lost)
     for cell in summary.cells:
         local = LOCALLY[cell.service, cell.balancer]
         assert local.predicted_lost.low is not None

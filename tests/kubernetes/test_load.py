@@ -6,7 +6,6 @@ from collections.abc import Iterator
 
 import httpx
 import pytest
-from hdrh.histogram import HdrHistogram
 
 from clusters.kubernetes import KubernetesCluster
 from clusters.kubernetes.api import OURS, Api
@@ -15,6 +14,7 @@ from clusters.kubernetes.pods import pod_of
 from clusters.kubernetes.tunnel import run_in
 from foundation.terms import Balancer
 from foundation.verdicts import Verdict
+from loadtests.recorder import HdrHistogram
 from tests.kubernetes.conftest import deployment
 from tests.kubernetes.shoppers import assert_books_balance, marked, shopping
 from tests.kubernetes.timeline import all_ready, wait_until

@@ -144,7 +144,7 @@ def test_endpoints_are_open_fenced_or_not_there() -> None:
         conditions = {"ready": serving and not terminating, "serving": serving, "terminating": terminating}
         return {"targetRef": {"uid": uid}, "conditions": conditions}
 
-    slices = [
+    slices: list[Object] = [
         {"endpoints": [endpoint("a", serving=True, terminating=False)]},
         {
             "endpoints": [

@@ -115,7 +115,7 @@ def test_one_node_that_cannot_be_put_back_stays_noted_and_the_other_is(
 
 def test_a_store_that_is_not_ready_is_not_asked() -> None:
     with serving() as server:
-        server.pods = [pod("store-0", ready=False, **{COMPONENT: "store"})]
+        server.pods = [pod("store-0", ready=False, labels={COMPONENT: "store"})]
         settings = client.Configuration()
         settings.host = server.url
         settings.retries = urllib3.Retry(total=0)

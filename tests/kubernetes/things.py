@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 from clusters.kubernetes.kinds import Object
@@ -16,13 +17,13 @@ def pod(
     last: Object | None = None,
     ready: bool = True,
     deleted: bool = False,
-    **labels: str,
+    labels: Mapping[str, str] | None = None,
 ) -> Object:
     """A running, ready pod unless told otherwise."""
     metadata: dict[str, Any] = {
         "name": name,
         "uid": f"uid-{name}",
-        "labels": {"pod-template-hash": "h1", **labels},
+        "labels": {"pod-template-hash": "h1", **(labels or {})},
         "creationTimestamp": "2026-01-01T00:00:00Z",
     }
     if deleted:

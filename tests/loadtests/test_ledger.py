@@ -61,6 +61,9 @@ class Desk:
     def verdicts(self, outcome: Outcome, write: Write | None = None) -> list[Verdict]:
         return [finding.verdict for finding in self.see(outcome, write)]
 
+    def standing(self) -> Standing:
+        return self.session.standing
+
     def record_verdict(self) -> Verdict:
         return self.book.records()[-1].verdict
 
@@ -162,13 +165,13 @@ def test_a_degraded_answer_promises_and_shows_nothing() -> None:
 def test_a_session_that_stays_unknown_after_the_reload_is_lost() -> None:
     desk = after_two_adds(patience=1)
     assert desk.verdicts(unknown()) == []
-    assert desk.session.standing is Standing.SUSPECT
+    assert desk.standing() is Standing.SUSPECT
     (finding,) = desk.see(unknown(HOME))
     assert finding.verdict is Verdict.LOST
     assert finding.home == HOME
     assert finding.answered_by == (OTHER, HOME)
     assert finding.acknowledged_version == 2
-    assert desk.session.standing is Standing.LOST
+    assert desk.standing() is Standing.LOST
     assert (desk.book.live_sessions, desk.book.lost_so_far) == (0, 1)
     record = desk.book.records()[0]
     assert (record.verdict, record.ended_monotonic_s) == (Verdict.LOST, desk.now_s)
@@ -184,7 +187,7 @@ def test_an_unanswered_reload_does_not_use_up_patience() -> None:
     desk.see(unknown())
     assert desk.verdicts(TIMEOUT) == []
     assert desk.verdicts(Answer(502, OTHER)) == []
-    assert desk.session.standing is Standing.SUSPECT
+    assert desk.standing() is Standing.SUSPECT
 
 
 def test_an_expired_session_is_lost_at_once_and_says_so() -> None:
@@ -223,7 +226,7 @@ def test_a_session_found_intact_by_the_reload_was_misrouted() -> None:
     (finding,) = desk.see(known(version=2, lines={5: 2, 9: 1}))
     assert finding.verdict is Verdict.MISROUTED
     assert finding.answered_by == (OTHER, HOME)
-    assert desk.session.standing is Standing.LIVE
+    assert desk.standing() is Standing.LIVE
     assert desk.record_verdict() is Verdict.MISROUTED
     # Found: the count of reloads begins anew.
     assert desk.verdicts(unknown()) == []

@@ -14,9 +14,9 @@ from pathlib import Path
 import httpx
 import psutil
 import pytest
-from hdrh.histogram import HdrHistogram
 
 from foundation.verdicts import Verdict
+from loadtests.recorder import HdrHistogram
 from tests.loadtests.generator import (
     DEADLINE_S,
     alive,

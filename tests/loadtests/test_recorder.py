@@ -4,13 +4,12 @@ from __future__ import annotations
 
 from typing import Any
 
-from hdrh.histogram import HdrHistogram
 from hypothesis import given
 from hypothesis import strategies as st
 
 from foundation.verdicts import Answers, LoadResult, RequestCounts, SessionRecord, Verdict
 from loadtests.merge import PATIENCE_TICKS, TickMerger, merge_marks, merge_results, sum_counts
-from loadtests.recorder import HIGHEST_US, Recorder, encoded, merged, new_histogram, total
+from loadtests.recorder import HIGHEST_US, HdrHistogram, Recorder, encoded, merged, new_histogram, total
 
 times_us = st.lists(st.integers(1, HIGHEST_US), max_size=60)
 
@@ -23,7 +22,7 @@ def recorder_of(times: list[int], phase: str = "baseline") -> Recorder:
 
 
 def buckets(text: str) -> list[int]:
-    histogram: Any = HdrHistogram.decode(text)
+    histogram = HdrHistogram.decode(text)
     return [histogram.get_count_at_index(index) for index in range(histogram.counts_len)]
 
 
@@ -51,7 +50,7 @@ def test_a_time_beyond_the_histogram_is_kept_at_its_end() -> None:
     recorder = recorder_of([])
     recorder.completed(recorder.scheduled(), 1e6)
     recorder.completed(recorder.scheduled(), 0.0)
-    histogram: Any = HdrHistogram.decode(recorder.histograms()["baseline"])
+    histogram = HdrHistogram.decode(recorder.histograms()["baseline"])
     assert histogram.get_total_count() == 2
 
 

@@ -12,6 +12,7 @@ import random
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
+from functools import partial
 from itertools import count
 from pathlib import Path
 from typing import Any
@@ -109,11 +110,11 @@ class Cell:
             self._start_pod(-3.0)
         at_s = 0.0
         for name, length_s in (*PHASES, ("audit", 1.0)):
-            self._at(at_s, lambda t, name=name: self._enter(name, t))
+            self._at(at_s, partial(self._enter, name))
             at_s += length_s
         for shopper in range(self.shoppers):
             arrival = self._random.uniform(0.0, 5.0)
-            self._at(arrival, lambda t, s=shopper: self._arrive(s, t))
+            self._at(arrival, partial(self._arrive, shopper))
         for second in range(1, int(END_S) + 1):
             self._at(second, self._emit_tick)
             self._at(second - 0.35, self._scrape)
@@ -159,8 +160,8 @@ class Cell:
         for replica in victims:
             replica.alive = False
             self._pod("container_exited", replica, at_s + 0.02, detail="signal 9")
-            self._at(at_s + 0.6, lambda t, r=replica: self._unroute(r, t))
-            self._at(at_s + self.restart_s, lambda t, r=replica: self._restart(r, t))
+            self._at(at_s + 0.6, partial(self._unroute, replica))
+            self._at(at_s + self.restart_s, partial(self._restart, replica))
         self._event(
             Kind.FAULT_OBSERVED,
             at_s + 0.02,

@@ -1,6 +1,7 @@
 """Each book holds on a sound record, and says what is wrong, or what a difference is made of, when not."""
 
 from dataclasses import replace
+from typing import Any
 
 import pytest
 
@@ -35,12 +36,12 @@ def load(
     return LoadResult(counts, {"fault": counts}, operations, tuple(sessions), told or {}, {}, ())
 
 
-def book(name: str, story: Story, result: LoadResult, **of_plan: object) -> Book:
+def book(name: str, story: Story, result: LoadResult, **of_plan: Any) -> Book:
     found = {b.name: b for b in books(plan(**of_plan), story.timeline(), result)}
     return found[name]
 
 
-def names(story: Story, result: LoadResult, **of_plan: object) -> set[str]:
+def names(story: Story, result: LoadResult, **of_plan: Any) -> set[str]:
     return {b.name for b in books(plan(**of_plan), story.timeline(), result)}
 
 
@@ -193,7 +194,7 @@ def test_what_the_victim_counted_is_what_was_lost() -> None:
     [{"balancer": Balancer.PLAIN}, {"state": StateDesign.EXTERNAL}, {"state": StateDesign.CLIENT}],
 )
 def test_where_a_victim_holds_other_than_the_live_sessions_nothing_is_compared(
-    of_plan: dict[str, object],
+    of_plan: dict[str, Any],
 ) -> None:
     assert "victims_held" not in names(killed(), load(), **of_plan)
 

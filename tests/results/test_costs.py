@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
 from foundation.events import Kind
@@ -15,8 +17,8 @@ def story(*, fault_s: float | None = None) -> Story:
     return told.fault("kill", "a", act_s=fault_s) if fault_s is not None else told
 
 
-def scrape(told: Story, pod: str, at_s: float, requests: int, cpu_s: float, **more: object) -> None:
-    fields = {"overhead_cpu_s": {}, "cache_lookups": {}} | more
+def scrape(told: Story, pod: str, at_s: float, requests: int, cpu_s: float, **more: Any) -> None:
+    fields: dict[str, Any] = {"overhead_cpu_s": {}, "cache_lookups": {}} | more
     told.figures(pod, f"{pod}1", at_s, requests=requests, cpu_s=cpu_s, **fields)
 
 

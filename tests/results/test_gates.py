@@ -1,5 +1,7 @@
 """The gates: met, not met, undecided, and not applicable are four different things."""
 
+from typing import Any
+
 import pytest
 
 from foundation.verdicts import Answers, RealtimeCounts
@@ -10,8 +12,8 @@ from results.plan import GateRule
 G = GateName
 
 
-def findings(**given: object) -> Findings:
-    usual: dict[str, object] = {
+def findings(**given: Any) -> Findings:
+    usual: dict[str, Any] = {
         "sessions": SessionCounts(at_fault=90, kept=60, lost=30),
         "by_phase": {
             "warmup": PhaseSessions(started=90),
@@ -24,10 +26,10 @@ def findings(**given: object) -> Findings:
         "answers": Answers(degraded=7, slowest_s=0.9),
         "realtime": RealtimeCounts(connections_opened=9, lost=2, duplicated=1),
     }
-    return Findings(**{**usual, **given})  # type: ignore[arg-type]
+    return Findings(**{**usual, **given})
 
 
-def gate(name: GateName, limit: float | None = None, **given: object) -> Gate:
+def gate(name: GateName, limit: float | None = None, **given: Any) -> Gate:
     return judge_gate(GateRule(name, limit), findings(**given))
 
 
@@ -97,10 +99,14 @@ def test_an_unexplained_loss_fails() -> None:
     assert gate(G.NO_UNEXPLAINED_LOSS, by_phase=phases).passed is False
 
 
-@pytest.mark.parametrize("wrong", ["rolled_back", "duplicated", "foreign"])
-def test_wrong_state_fails(wrong: str) -> None:
+@pytest.mark.parametrize(
+    "wrong",
+    [PhaseSessions(rolled_back=1), PhaseSessions(duplicated=1), PhaseSessions(foreign=1)],
+    ids=["rolled_back", "duplicated", "foreign"],
+)
+def test_wrong_state_fails(wrong: PhaseSessions) -> None:
     assert gate(G.NO_WRONG_STATE).passed is True
-    assert gate(G.NO_WRONG_STATE, by_phase={"fault": PhaseSessions(**{wrong: 1})}).passed is False
+    assert gate(G.NO_WRONG_STATE, by_phase={"fault": wrong}).passed is False
     assert gate(G.NO_WRONG_STATE, by_phase={"fault": PhaseSessions(misrouted=1)}).passed is True
 
 

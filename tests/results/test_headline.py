@@ -1,6 +1,7 @@
 """The sentences that open a report: true to the figures, also at their edges."""
 
 from dataclasses import replace
+from typing import Any
 
 import pytest
 
@@ -12,8 +13,8 @@ from results.words import share
 from tests.results.simulation import cell_plan, default_plan, simulate
 
 
-def summary(**more: object) -> Summary:
-    run = simulate(**more)  # type: ignore[arg-type]
+def summary(**more: Any) -> Summary:
+    run = simulate(**more)
     return judge_run(run.plan, run.events, run.loads)
 
 

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field, replace
 from html.parser import HTMLParser
 from itertools import pairwise
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -91,9 +92,9 @@ def draw(run: SimulatedRun, folder: Path, *, partial: str = "") -> Drawn:
     return Drawn(path, (path / REPORT).read_text(encoding="utf-8"))
 
 
-def small(**more: object) -> SimulatedRun:
+def small(**more: Any) -> SimulatedRun:
     cell = cell_plan("c1-memory", Service.STATEFUL, Balancer.STICKY, gates=())
-    return simulate(replace(default_plan(), cells=(cell,)), shoppers=12, **more)  # type: ignore[arg-type]
+    return simulate(replace(default_plan(), cells=(cell,)), shoppers=12, **more)
 
 
 # -- one file, the same bytes -------------------------------------------------------------------------

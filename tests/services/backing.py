@@ -78,7 +78,8 @@ def postgres() -> Iterator[str]:
             user=user,
             cwd="/",
         )
-        command = [programs / "postgres", "-D", data, "-p", str(port), "-h", "127.0.0.1", "-k", ""]
+        command: list[str | Path] = [programs / "postgres"]
+        command += ["-D", data, "-p", str(port), "-h", "127.0.0.1", "-k", ""]
         with (folder / "log").open("wb") as log:
             server = subprocess.Popen(
                 [*command, "-c", "fsync=off"], user=user, cwd="/", stdout=log, stderr=subprocess.STDOUT

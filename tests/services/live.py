@@ -44,8 +44,8 @@ def replicas(database_url: str, store: Valkey) -> Iterator[Serve]:
 class Live:
     """One WebSocket of a user."""
 
-    def __init__(self, opening: connect) -> None:
-        self.connection: ClientConnection = opening.__enter__()
+    def __init__(self, opening: ClientConnection) -> None:
+        self.connection = opening.__enter__()
         self.pending: list[dict[str, Any]] = []
 
     def __enter__(self) -> Live:

@@ -27,6 +27,19 @@ FORWARDED: Final = {
     "at_s": 5.0,
 }
 """A message of another replica, as it travels."""
+SPOILT: Final[tuple[dict[str, object], ...]] = (
+    {"boot": None},
+    {"channel": ["news"]},
+    {"channel": "No Channel"},
+    {"stream": {}},
+    {"number": "1"},
+    {"number": 0},
+    {"sender": None},
+    {"text": 7},
+    {"at_s": float("nan")},
+    {"more": 1},
+)
+"""Changes after which it is none."""
 
 
 @pytest.mark.parametrize(
@@ -36,21 +49,7 @@ FORWARDED: Final = {
         b"[]",
         b'"text"',
         b"{}",
-        *(
-            json.dumps({**FORWARDED, **change}).encode()
-            for change in (
-                {"boot": None},
-                {"channel": ["news"]},
-                {"channel": "No Channel"},
-                {"stream": {}},
-                {"number": "1"},
-                {"number": 0},
-                {"sender": None},
-                {"text": 7},
-                {"at_s": float("nan")},
-                {"more": 1},
-            )
-        ),
+        *(json.dumps({**FORWARDED, **change}).encode() for change in SPOILT),
     ],
 )
 def test_what_is_no_message_between_replicas_is_ignored_and_counted(

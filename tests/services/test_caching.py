@@ -69,6 +69,7 @@ def test_a_copy_that_is_too_old_is_seen_through(make_replica: MakeReplica, valke
     shopper.get(contract.PROFILE)
     key = f"cache:1:{{{tenant_of(93)}}}:profile:93"
     old = valkey.client.get(key)
+    assert old is not None
     shopper.prefer(theme="neon")
     valkey.client.set(key, old)
     assert shopper.get(contract.PROFILE)["preferences"]["theme"] == "neon"

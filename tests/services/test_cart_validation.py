@@ -106,6 +106,7 @@ def test_a_session_cart_is_told_of_a_changed_price(make_replica: MakeReplica) ->
 def test_a_cart_of_nonsense_is_refused(make_replica: MakeReplica) -> None:
     shopper = Shopper(make_replica("stateless"), 64)
     shopper.login()
-    for cart in ({"lines": [{"product_id": 1}]}, {"lines": {}}, {"rows": []}, []):
+    carts: tuple[object, ...] = ({"lines": [{"product_id": 1}]}, {"lines": {}}, {"rows": []}, [])
+    for cart in carts:
         answer = shopper.send("POST", contract.CART_VALIDATE, {"cart": cart})
         assert (answer.status_code, error_code(answer)) == (400, "bad_request")

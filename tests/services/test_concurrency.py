@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable
+from functools import partial
 
 from services import contract
 from tests.services.conftest import MakeReplica
@@ -44,7 +45,7 @@ def test_concurrent_writes_of_one_session_all_count(make_replica: MakeReplica) -
                 tab.add(1 + number % 3)
 
     tabs = [first.moved_to(replica) for _ in range(THREADS)]
-    at_once([lambda tab=tab: write(tab) for tab in tabs])  # type: ignore[misc]
+    at_once([partial(write, tab) for tab in tabs])
     content = first.total()
     assert content["version"] == THREADS * WRITES
     assert sum(line["quantity"] for line in content["lines"]) == THREADS * (WRITES // 2 + 1)
@@ -60,7 +61,7 @@ def test_session_and_database_agree_on_concurrent_preferences(make_replica: Make
             tab.prefer(**{"shared": f"{name}{number}", name: str(number)})
 
     tabs = [first.moved_to(replica) for _ in range(4)]
-    at_once([lambda tab=tab, name=name: write(tab, name) for tab, name in zip(tabs, "abcd", strict=True)])  # type: ignore[misc]
+    at_once([partial(write, tab, name) for tab, name in zip(tabs, "abcd", strict=True)])
     held = first.get(contract.PROFILE)
     assert held["version"] == 4 * WRITES
     lasting = Shopper(replica, 112).login().get_json()["preferences"]
@@ -83,6 +84,6 @@ def test_nobody_sees_another_user_under_concurrent_logins_and_logouts(make_repli
                 assert all(action.startswith(f"{user_id}/{round_}/") for action in content["recent_activity"])
             shopper.send("POST", contract.LOGOUT, {})
 
-    at_once([lambda user_id=user_id: live(user_id) for user_id in range(121, 129)])  # type: ignore[misc]
+    at_once([partial(live, user_id) for user_id in range(121, 129)])
     assert sample(replica, "statefall_sessions_active") == 0
     assert sample(replica, "statefall_sessions_created_total") == 24

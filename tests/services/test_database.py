@@ -122,5 +122,9 @@ def test_a_service_refuses_while_its_database_stands_still_and_recovers(valkey: 
             answers = together([partial(ask, path) for path in paths])
         assert [answer.status for answer in answers] == [503] * len(paths)
         assert max(answer.took_s for answer in answers) < GENEROUS_S
+
+        def answered(path: str) -> bool:
+            return ask(path).status == 200
+
         for path in (contract.READY, contract.RECOMMENDATIONS, contract.ORDERS):
-            wait_until(lambda path=path: ask(path).status == 200, f"{path} is answered again")
+            wait_until(partial(answered, path), f"{path} is answered again")

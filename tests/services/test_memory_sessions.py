@@ -66,9 +66,11 @@ def test_each_update_adds_one_to_the_version(sessions: SessionStore) -> None:
         changed = sessions.update("k", lambda held: held.with_action("x", 5.0))
         assert changed is not None
         assert changed.version == expected
-    assert sessions.load("k") == changed
-    assert changed.activity == ("x", "x")
-    assert changed.last_activity_at_s == 5.0
+    found = sessions.load("k")
+    assert found is not None
+    assert found == changed
+    assert found.activity == ("x", "x")
+    assert found.last_activity_at_s == 5.0
 
 
 def test_a_change_cannot_set_the_version(sessions: SessionStore) -> None:

@@ -27,10 +27,15 @@ print(Path("/proc/self/status").read_text())
 """
 
 
+def mebibytes(name: str, status: str) -> float:
+    """A size in what the kernel says of a process."""
+    found = re.search(rf"{name}:\s+(\d+) kB", status)
+    assert found is not None, status
+    return int(found[1]) / 1024
+
+
 def test_sixteen_logins_at_once_take_the_memory_of_four_and_give_it_back() -> None:
     done = subprocess.run([sys.executable, "-c", MANY_LOGINS], capture_output=True, text=True, check=True)
-    highest, now = (
-        int(re.search(rf"{name}:\s+(\d+) kB", done.stdout)[1]) / 1024 for name in ("VmHWM", "VmRSS")
-    )  # type: ignore[index]
+    highest, now = (mebibytes(name, done.stdout) for name in ("VmHWM", "VmRSS"))
     assert highest < 180, "16 at once would take 290 MiB"
     assert now < 60, "kept by the threads' heaps, it would be about as much as at the highest"

@@ -5,8 +5,9 @@ from __future__ import annotations
 import http.client
 import json
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import closing
+from typing import Any
 
 import jwt
 import pytest
@@ -93,10 +94,10 @@ def test_what_lasts_is_safe_from_old_tokens(make_replica: MakeReplica) -> None:
 def everything_in(valkey: Valkey) -> bytes:
     """All keys and values of the store."""
     client, found = valkey.client, []
+    reads: dict[bytes | str, Callable[[bytes], Any]] = {b"hash": client.hgetall, b"string": client.get}
     for key in client.scan_iter():
         found.append(key)
-        read = {b"hash": client.hgetall, b"string": client.get}[client.type(key)]
-        value = read(key)
+        value = reads[client.type(key)](key)
         found += [part for pair in value.items() for part in pair] if isinstance(value, dict) else [value]
     return b"\n".join(found)
 

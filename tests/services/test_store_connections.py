@@ -20,10 +20,17 @@ from tests.services.serving import KEY
 from tests.services.shopper import Shopper, error_code, sample
 
 
+def pool_of(store: Store) -> redis.ConnectionPool:
+    """Of a store that is one server."""
+    client = store.client
+    assert isinstance(client, redis.Redis)
+    return client.connection_pool
+
+
 @contextmanager
 def all_held(store: Store) -> Iterator[None]:
     """Nobody else gets a connection meanwhile."""
-    pool, held = store.client.connection_pool, []
+    pool, held = pool_of(store), []
     try:
         with suppress(redis.MaxConnectionsError):
             while True:
@@ -66,7 +73,7 @@ def test_there_is_a_connection_for_each_websocket_where_there_are_websockets(
     make_replica: MakeReplica,
 ) -> None:
     sizes = [
-        make_replica(twin, threads=3, websockets=50).store.client.connection_pool.max_connections
+        pool_of(make_replica(twin, threads=3, websockets=50).store).max_connections
         for twin in ("stateless", "stateful")
     ]
     assert sizes == [3 + BACKGROUND_CONNECTIONS, 53 + BACKGROUND_CONNECTIONS]

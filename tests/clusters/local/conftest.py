@@ -7,6 +7,7 @@ import sys
 import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -35,9 +36,9 @@ def cache() -> Iterator[Path]:
 def make_cluster(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., LocalCluster]:
     """A cluster of small replicas, not opened yet."""
 
-    def make(**options: object) -> LocalCluster:
-        given = {"replica_command": REPLICA, "prepare_command": NO_SHOP, **options}
-        return LocalCluster(tmp_path_factory.mktemp("run"), **given)  # type: ignore[arg-type]
+    def make(**options: Any) -> LocalCluster:
+        given: dict[str, Any] = {"replica_command": REPLICA, "prepare_command": NO_SHOP, **options}
+        return LocalCluster(tmp_path_factory.mktemp("run"), **given)
 
     return make
 
@@ -62,9 +63,9 @@ def cluster(open_cluster: LocalCluster) -> Iterator[LocalCluster]:
 def deployment(tmp_path: Path) -> Callable[..., Deployment]:
     """Three small replicas, controlled by files in `tmp_path`; anything can be changed by name."""
 
-    def make(**changes: object) -> Deployment:
-        settings = {"STATEFALL_TEST_CONTROL": str(tmp_path), **changes.pop("settings", {})}  # type: ignore[dict-item]
-        given = {
+    def make(**changes: Any) -> Deployment:
+        settings = {"STATEFALL_TEST_CONTROL": str(tmp_path), **changes.pop("settings", {})}
+        given: dict[str, Any] = {
             "name": "c1",
             "service": Service.STATEFUL,
             "state": StateDesign.MEMORY,
@@ -72,6 +73,6 @@ def deployment(tmp_path: Path) -> Callable[..., Deployment]:
             "replicas": 3,
             **changes,
         }
-        return Deployment(**given, settings=settings)  # type: ignore[arg-type]
+        return Deployment(**given, settings=settings)
 
     return make

@@ -12,7 +12,9 @@ import sys
 import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
+from typing import Any
 
 import httpx
 import pytest
@@ -54,7 +56,7 @@ def harness(
         process.communicate()
 
 
-def said(process: subprocess.Popen[str]) -> dict[str, object]:
+def said(process: subprocess.Popen[str]) -> dict[str, Any]:
     """What the harness said once its deployment was ready."""
     assert process.stdout is not None
     line = process.stdout.readline()
@@ -105,7 +107,7 @@ def test_a_killed_harness_leaves_no_process_and_recover_removes_its_data(tmp_pat
         process.wait()
         wait_until(lambda: not processes_of(key), "every process of the killed harness is gone")
         for entry in recorded:
-            wait_until(lambda pid=entry["pid"]: gone(pid), f"the {entry['role']} is gone")  # type: ignore[misc]
+            wait_until(partial(gone, entry["pid"]), f"the {entry['role']} is gone")
         with pytest.raises(httpx.ConnectError):
             httpx.get(target)
     assert (cache / "live" / key).exists()
@@ -175,7 +177,7 @@ def test_recover_ends_what_is_left_and_no_foreign_process(
 def test_harnesses_that_share_a_range_of_ports_keep_apart_and_a_full_one_is_refused(tmp_path: Path) -> None:
     ports = "23100-23115"  # 16 would do for three harnesses, but they keep to 15: the end is exclusive
     with harness(tmp_path / "a", tmp_path, ports) as a, harness(tmp_path / "b", tmp_path, ports) as b:
-        pods = [*said(a)["pods"], *said(b)["pods"]]  # type: ignore[misc]
+        pods = [*said(a)["pods"], *said(b)["pods"]]
         assert len(set(pods)) == 4
         with harness(tmp_path / "c", tmp_path, ports) as c:
             _, error = c.communicate(timeout=60)

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import partial
+from typing import Any
 
 from services.metrics import Metrics
 from services.refusals import Unavailable
@@ -106,9 +107,9 @@ class Household:
 
 
 @contextmanager
-def household(design: SessionDesign, store_url: str, **changes: object) -> Iterator[Household]:
+def household(design: SessionDesign, store_url: str, **changes: Any) -> Iterator[Household]:
     """Replicas that end with the block."""
-    house = Household(design, store_url, **changes)  # type: ignore[arg-type]
+    house = Household(design, store_url, **changes)
     try:
         yield house
     finally:

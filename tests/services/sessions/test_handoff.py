@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from collections.abc import Callable
 from functools import partial
 
 import pytest
@@ -96,7 +97,8 @@ def test_traffic_during_the_drain_is_served_and_not_lost(house: Household) -> No
         wait_until(lambda: first.active() == 0, "everything is in the store")
         stop.set()
 
-    together([*(partial(shop, keys[n::4]) for n in range(4)), drain])
+    actions: list[Callable[[], None]] = [*(partial(shop, keys[n::4]) for n in range(4)), drain]
+    together(actions)
     house.end("first")
     second = house.start("second")
     assert {key: versions(second.load(key)) for key in keys} == acknowledged

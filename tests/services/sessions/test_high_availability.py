@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from functools import partial
 from pathlib import Path
 
@@ -115,8 +115,11 @@ def test_a_failover_under_writes_loses_none_that_a_replica_was_waited_for(
         for key in keys:
             sessions.create(session(key))
         stop = threading.Event()
-        writers = [partial(write_until, sessions, key, stop) for key in keys]
-        outcomes = together([*writers, partial(fail_over, sentinels, stop)])
+        actions: list[Callable[[], tuple[int, int] | None]] = [
+            *(partial(write_until, sessions, key, stop) for key in keys),
+            partial(fail_over, sentinels, stop),
+        ]
+        outcomes = together(actions)
         for key, outcome in zip(keys, outcomes[:-1], strict=True):
             assert outcome is not None
             acknowledged, unknown = outcome

@@ -14,6 +14,7 @@ import time
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from functools import partial
 
 from services import contract
 from tests.services.backing import together
@@ -73,7 +74,7 @@ def wander(
             browser = chance.choice(browsers)
             _one_step(browser, recent[browser.user_id], chance, replicas, tally)
 
-    together([lambda thread=thread: run(thread) for thread in range(threads)])  # type: ignore[misc]
+    together([partial(run, thread) for thread in range(threads)])
     return tally
 
 
@@ -130,7 +131,7 @@ def come_and_go(
             if chance.random() < 0.01:
                 asleep_until_s[number] = time.monotonic() + 1.2 * expiry_s
 
-    together([lambda thread=thread: run(thread) for thread in range(threads)])  # type: ignore[misc]
+    together([partial(run, thread) for thread in range(threads)])
     return tally
 
 

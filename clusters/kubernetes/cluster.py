@@ -13,6 +13,7 @@ from clusters.kubernetes import manifests
 from clusters.kubernetes.access import Place, configuration
 from clusters.kubernetes.api import Api
 from clusters.kubernetes.checks import refuse_unfit
+from clusters.kubernetes.cordons import Cordons
 from clusters.kubernetes.demand import Size
 from clusters.kubernetes.faults import Faults
 from clusters.kubernetes.fingerprint import fingerprint
@@ -44,6 +45,7 @@ class _Opened:
     infrastructure: Infrastructure
     rollout: Rollout
     faults: Faults
+    cordons: Cordons
     load: Load
 
 
@@ -82,13 +84,15 @@ class KubernetesCluster:
         observer = Observer(api, self._notices.put)
         ground = Ground(api, observer, self._place, self._run)
         tenancy = Tenancy(api, self._run, self._on_loss)
+        cordons = Cordons(api, tenancy)
         infrastructure = Infrastructure(ground)
         self._parts = _Opened(
             ground,
             tenancy,
             infrastructure,
             Rollout(ground, infrastructure),
-            Faults(ground, tenancy),
+            Faults(ground, cordons),
+            cordons,
             Load(ground, infrastructure),
         )
         rendered = manifests.render("overlays/plain")
@@ -169,7 +173,7 @@ class KubernetesCluster:
 
     def uncordon(self, node: str) -> None:
         """See `Cluster.uncordon`."""
-        self._opened.faults.uncordon(node)
+        self._opened.cordons.uncordon(node)
 
     def scale(self, replicas: int) -> tuple[Pod, ...]:
         """See `Cluster.scale`."""
@@ -237,7 +241,7 @@ def _take_down(parts: _Opened, api: Api, run: str) -> None:
         return
     every(
         (
-            parts.faults.put_back,
+            parts.cordons.put_back,
             partial(remove_all, api, run),
             partial(store_back, api),
             parts.tenancy.release,

@@ -5,17 +5,15 @@ Whether a pod is the one that was meant is asked by UID: a name can come again w
 
 from __future__ import annotations
 
-from functools import partial
 from typing import Final
 
-from clusters.kubernetes.api import PART_OF, Forbidden, Refused
+from clusters.kubernetes.api import PART_OF, Refused
+from clusters.kubernetes.cordons import Cordons
 from clusters.kubernetes.ground import Ground
-from clusters.kubernetes.kinds import NODE, POD, Object, labels_of, name_of
-from clusters.kubernetes.lease import Tenancy
+from clusters.kubernetes.kinds import POD, Object, labels_of, name_of
 from clusters.kubernetes.manifests import COMPONENT, REPLICA, RUN_LABEL
 from clusters.kubernetes.observer import View
 from clusters.kubernetes.pods import finished, pod_of, running
-from clusters.kubernetes.removal import every
 from clusters.kubernetes.tunnel import run_in
 from clusters.protocol import ClusterError, EvictionRefused, Pod
 
@@ -32,9 +30,8 @@ _ASK_AGAIN_S: Final = 1.0
 class Faults:
     """Faults at the pods of this run, and at the nodes that carry them."""
 
-    def __init__(self, ground: Ground, tenancy: Tenancy) -> None:
-        self._ground, self._tenancy = ground, tenancy
-        self._cordoned: list[str] = []
+    def __init__(self, ground: Ground, cordons: Cordons) -> None:
+        self._ground, self._cordons = ground, cordons
 
     def kill(self, pod: Pod) -> None:
         """SIGKILL every process of the container but its init, from inside; the init ends with them.
@@ -95,45 +92,10 @@ class Faults:
                 f"node {node} carries {', '.join(sorted(name_of(thing) for thing in fixed))}, "
                 "whose loss would end the experiment: drain another"
             )
-        self._close(node)
-        # Asked only now: until it was closed, a replica could still be put there.
+        self._cordons.cordon(node)
+        # Asked only now: until it was cordoned, a replica could still be put there.
         replicas = [pod_of(thing) for thing in self._there(node) if self._is_mine(thing)]
         return tuple(pod for pod in replicas if not pod.terminating)
-
-    def _close(self, node: str) -> None:
-        """Remembered before it is done."""
-        standing = self._ground.api.get(NODE, node)
-        if standing is None:
-            raise ClusterError(f"there is no node {node}")
-        if standing["spec"].get("unschedulable"):
-            return  # it is so already, and not ours to put back
-        self._tenancy.cordoned([*self._cordoned, node])
-        self._cordoned.append(node)
-        try:
-            self._ground.api.patch_node(NODE, node, {"spec": {"unschedulable": True}})
-        except (Refused, Forbidden):
-            self._forget(node)  # it was not done: there is nothing to put back
-            raise
-
-    def uncordon(self, node: str) -> None:
-        """Let pods onto a node again that was cordoned here; another is left as it is."""
-        if node not in self._cordoned:
-            return
-        try:
-            self._ground.api.patch_node(NODE, node, {"spec": {"unschedulable": None}})
-        except Refused as refusal:
-            if refusal.status != _NOT_FOUND:
-                raise
-        self._forget(node)
-
-    def put_back(self) -> None:
-        """Uncordon every node that was cordoned here. Raises ClusterError with all that failed."""
-        every(partial(self.uncordon, node) for node in tuple(self._cordoned))
-
-    def _forget(self, node: str) -> None:
-        left = [name for name in self._cordoned if name != node]
-        self._tenancy.cordoned(left)
-        self._cordoned = left
 
     def _there(self, node: str | None = None) -> list[Object]:
         """Statefall's pods (on the node), those still coming up too; what has ended is in no way."""

@@ -94,7 +94,7 @@ def test_a_close_that_was_interrupted_is_finished_by_the_next(
     opened = KubernetesCluster(Path("interrupted"), place=place(elsewhere.namespace))
     opened.open()
     node = sorted(name_of(thing) for thing in elsewhere.list(NODE).items)[0]
-    opened._opened.faults.cordon(node)
+    opened._opened.cordons.cordon(node)
 
     def interrupted(*_: Any) -> None:
         raise Interrupted("ended early by SIGINT")
@@ -116,7 +116,7 @@ def test_whoever_lost_the_namespace_leaves_it_as_it_is(elsewhere: Api) -> None:
     try:
         loser.deploy(deployment(replicas=1))
         node = sorted(name_of(thing) for thing in elsewhere.list(NODE).items)[0]
-        loser._opened.faults.cordon(node)
+        loser._opened.cordons.cordon(node)
         loser.stop_store()
         other = taken_by_another(elsewhere)
         loser.stop_load()

@@ -208,14 +208,18 @@ def test_a_drain_takes_replicas_that_are_still_coming_up_and_leaves_monitoring(
         assert seen
         moved = emptied(running, drained)
         assert "late-replica" in {pod.name for pod in moved}
-        left = {name_of(thing) for thing in api.list(POD).items}
-        assert "late-monitoring" in left
-        assert "late-replica" not in left
+        wait_until(running, lambda _: "late-replica" not in there(api), "the late replica is gone")
+        assert "late-monitoring" in there(api)
     finally:
         running.uncordon(drained)
         api.delete(POD, "late-monitoring", grace_s=0)
         api.delete(POD, "late-replica", grace_s=0)
     wait_until(running, all_ready(3), "their successors are ready")
+
+
+def there(api: Api) -> set[str]:
+    """The names of all pods of the namespace."""
+    return {name_of(thing) for thing in api.list(POD).items}
 
 
 def _never_up(component: str, node: str) -> Object:

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Any, cast
+from typing import cast
 
 import pytest
 import urllib3
 from kubernetes import client
 
 from clusters.kubernetes.api import Api, Forbidden
-from clusters.kubernetes.faults import Faults
-from clusters.kubernetes.ground import Ground
+from clusters.kubernetes.cordons import Cordons
 from clusters.kubernetes.kinds import Kind, Object
 from clusters.kubernetes.lease import Tenancy
 from clusters.kubernetes.manifests import COMPONENT
@@ -85,31 +84,32 @@ def notes() -> Notes:
 
 
 @pytest.fixture
-def faults(nodes: Nodes, notes: Notes) -> Faults:
-    ground = Ground(cast(Api, nodes), cast(Any, None), cast(Any, None), "r")
-    return Faults(ground, cast(Tenancy, notes))
+def cordons(nodes: Nodes, notes: Notes) -> Cordons:
+    return Cordons(cast(Api, nodes), cast(Tenancy, notes))
 
 
-def test_a_node_that_may_not_be_cordoned_is_not_put_back(faults: Faults, nodes: Nodes, notes: Notes) -> None:
+def test_a_node_that_may_not_be_cordoned_is_not_put_back(
+    cordons: Cordons, nodes: Nodes, notes: Notes
+) -> None:
     nodes.refused = {"node-1"}
     with pytest.raises(Forbidden):
-        faults.cordon("node-1")
+        cordons.cordon("node-1")
     assert notes.nodes == []
-    faults.put_back()
+    cordons.put_back()
 
 
 def test_one_node_that_cannot_be_put_back_stays_noted_and_the_other_is(
-    faults: Faults, nodes: Nodes, notes: Notes
+    cordons: Cordons, nodes: Nodes, notes: Notes
 ) -> None:
-    faults.cordon("node-1")
-    faults.cordon("node-2")
+    cordons.cordon("node-1")
+    cordons.cordon("node-2")
     nodes.refused = {"node-1"}
     with pytest.raises(ClusterError, match="node-1"):
-        faults.put_back()
+        cordons.put_back()
     assert nodes.cordoned == {"node-1": True, "node-2": False}
     assert notes.nodes == ["node-1"]
     nodes.refused = set()
-    faults.put_back()
+    cordons.put_back()
     assert notes.nodes == []
 
 

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from foundation.terms import Balancer, Service, StateDesign
 from results import codec
 from results.model import GateName
+from services.contract import DEFAULT_SESSION_TTL_S
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,6 +37,8 @@ class CellPlan:
     patience: int = 1
     """How often a shopper whose session is unknown reloads before logging in again."""
     think_time_s: float = 1.0
+    session_ttl_s: float = DEFAULT_SESSION_TTL_S
+    """How long a session lives without being used."""
     after_fault_s: float = 0.0
     """Planned seconds of load from the first fault to the audit."""
     gates: tuple[GateRule, ...] = ()

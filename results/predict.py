@@ -15,6 +15,7 @@ With S sessions alive at the fault on n replicas, of which the faults hit k:
   nothing comes between, round robin leads each reload to the next one: q = (patience + 1)/r, or 1.
   The interval reaches from the lower end of the latter to the upper end of the former.
 - A rolling update replaces every process: all in-memory sessions.
+- Without a fault, where users pause for longer than a session lives: see `results.expiry`.
 """
 
 from __future__ import annotations
@@ -26,6 +27,7 @@ from typing import Final
 
 from foundation.terms import Balancer, StateDesign
 from results.attribute import STORE_FAULTS
+from results.expiry import matters, share_expired
 from results.model import Prediction
 from results.plan import CellPlan
 from results.timeline import CellTimeline, FaultLife
@@ -51,6 +53,8 @@ def predict(plan: CellPlan, timeline: CellTimeline) -> Forecast:
         return _none("no session was marked as alive at a fault")
     sessions, faults = timeline.marks[0].live_sessions, timeline.faults
     kinds = {fault.kind for fault in faults} - HARMLESS
+    if matters(plan, sessions):
+        return _expiring(plan, sessions, faults)
     if plan.state is StateDesign.CLIENT:
         return _zero("each client carries its own state: no replica can lose it")
     if kinds and kinds <= STORE_FAULTS:
@@ -66,6 +70,21 @@ def predict(plan: CellPlan, timeline: CellTimeline) -> Forecast:
             return _handoff(plan, sessions, faults, timeline)
         case _:
             return _memory(plan, sessions, faults, timeline)
+
+
+def _expiring(plan: CellPlan, sessions: int, faults: Sequence[FaultLife]) -> Forecast:
+    if faults:
+        return _none("no closed form for sessions that expire while faults come")
+    if plan.state is StateDesign.CLIENT:
+        return _none("no closed form for tokens that expire: their time runs from their issue, not their use")
+    if plan.balancer is Balancer.PLAIN and plan.state in {StateDesign.MEMORY, StateDesign.HANDOFF}:
+        return _none("no closed form for sessions in memory that expire behind plain balancing")
+    share = share_expired(plan)
+    words = (
+        f"pauses of {plan.think_time_s:g} s on average outlive a session of {plan.session_ttl_s:g} s now and "
+        f"then: each of {sessions} expires with {share:.2g}; interval: central 99.9% of the binomial law"
+    )
+    return _binomial(sessions, share, words)
 
 
 def _store_outage(plan: CellPlan, sessions: int) -> Forecast:

@@ -112,6 +112,9 @@ class Reach(StrEnum):
 
 
 # -- numbers that client and service share --------------------------------------------------------
+SESSION_TTL: Final = "STATEFALL_SESSION_TTL_S"
+"""The setting that says how many seconds a session lives without being used (a token: from its issue)."""
+DEFAULT_SESSION_TTL_S: Final = 3600.0
 ACTIVITY_WINDOW: Final = 10
 """How many recent actions an answer of ACTIVITY and DASHBOARD lists under `recent_activity`."""
 CONVERSATION_WINDOW: Final = 20

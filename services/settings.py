@@ -14,6 +14,8 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Final, TypeVar
 
+from services import contract
+
 LOCAL_KEY: Final = "statefall-local-key-that-signs-nothing-of-worth"
 """Signs where `STATEFALL_ENVIRONMENT=local` and no key was given; refused everywhere else."""
 MIN_KEY_BYTES: Final = 32
@@ -83,7 +85,7 @@ class Settings:
     state: SessionDesign | None = None
     """None: the twin's own default (`client` or `memory`)."""
     boot: str = field(default_factory=new_boot_id)
-    session_ttl_s: float = 3600.0
+    session_ttl_s: float = contract.DEFAULT_SESSION_TTL_S
     cache_ttl_s: float = 300.0
     """How long a cached profile or dashboard is fresh."""
     serialisation: Serialisation = Serialisation.JSON
@@ -131,7 +133,7 @@ def read_settings(environ: Mapping[str, str] = os.environ) -> Settings:
         state_keys=_state_keys(environ, environment, state),
         environment=environment,
         state=state,
-        session_ttl_s=_positive(environ, "STATEFALL_SESSION_TTL_S", 3600.0),
+        session_ttl_s=_positive(environ, contract.SESSION_TTL, contract.DEFAULT_SESSION_TTL_S),
         cache_ttl_s=_positive(environ, "STATEFALL_CACHE_TTL_S", 300.0),
         serialisation=_choice(environ, "STATEFALL_SERIALISATION", Serialisation, Serialisation.JSON),
         store_replicas=_count(environ, "STATEFALL_STORE_REPLICAS", 0),

@@ -174,7 +174,7 @@ class CellRun:
             replicas=self.cell.replicas,
             grace_s=deploy.grace_s,
             pre_stop_s=deploy.pre_stop_s,
-            settings={**deploy.settings, **self.experiment.variants.get(self.cell.variant, {})},
+            settings=self.experiment.settings(self.cell.variant),
         )
 
     def _load_config(self) -> LoadConfig:

@@ -250,6 +250,10 @@ class Experiment(Section):
         """The variants that run, in the file's order; the empty name alone where there are none."""
         return self.matrix.variant or tuple(self.variants) or ("",)
 
+    def settings(self, variant: str) -> Settings:
+        """The environment of the replicas in a cell of this variant."""
+        return {**self.deploy.settings, **self.variants.get(variant, {})}
+
     def fault_sets(self) -> tuple[tuple[Fault, ...], ...]:
         """The faults of a cell, one set for each value of `matrix.fault`, else the one set `faults`."""
         if not self.matrix.fault:

@@ -16,6 +16,7 @@ from results.conclude import conclude
 from results.model import Summary
 from results.plan import CellPlan, GateRule, RunPlan
 from results.record import RunRecorder, new_run_id
+from services.contract import DEFAULT_SESSION_TTL_S, SESSION_TTL
 from statefall.cell import CellRun
 from statefall.experiment import Experiment, When
 from statefall.interrupts import OrderlyInterrupts
@@ -163,11 +164,20 @@ def _cell_plan(cell: PlannedCell, experiment: Experiment) -> CellPlan:
         faults=tuple(fault.kind.value for fault in cell.faults),
         patience=experiment.load.patience,
         think_time_s=experiment.load.think_time_s,
+        session_ttl_s=_session_ttl_s(experiment.settings(cell.variant)),
         after_fault_s=experiment.phases.fault_s + experiment.phases.recovery_s - first_fault_s,
         gates=tuple(
             GateRule(gate.gate, gate.value) for gate in experiment.gates if _applies(gate.when, cell)
         ),
     )
+
+
+def _session_ttl_s(settings: Mapping[str, str]) -> float:
+    """What the replicas will make of these settings; of nonsense they say so themselves, and do not start."""
+    try:
+        return float(settings[SESSION_TTL])
+    except (KeyError, ValueError):
+        return DEFAULT_SESSION_TTL_S
 
 
 def _applies(when: When, cell: PlannedCell) -> bool:

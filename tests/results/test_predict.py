@@ -1,14 +1,17 @@
 """The closed forms, checked against exact arithmetic and against the simulation."""
 
+import random
 from dataclasses import replace
 from fractions import Fraction
 from math import comb
+from typing import Any
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from foundation.terms import Balancer, Service, StateDesign
+from results.expiry import share_expired
 from results.judge import judge_run
 from results.model import Prediction
 from results.predict import COVERAGE, binomial_interval, predict
@@ -86,6 +89,54 @@ def test_a_successor_holds_no_session_that_was_alive_at_the_mark() -> None:
     story = three_pods().fault("delete", "a").pod("d", "created", 10.5)
     story.fault("kill", "d", fault="f2", act_s=14.0, observed_s=14.1)
     assert predicted(story, D.MEMORY).expected == 30.0
+
+
+@pytest.mark.parametrize("state", [D.MEMORY, D.HANDOFF, D.WRITE_THROUGH, D.EXTERNAL, D.REPLICATED])
+def test_pauses_that_outlive_a_session_lose_it(state: StateDesign) -> None:
+    short = predicted(three_pods(), state, session_ttl_s=4.0, think_time_s=1.0, after_fault_s=15.0)
+    # w = 19: exp(-4) (15 + 1) - exp(-8) (11^2 / 2 + 11) + exp(-12) (7^3 / 6 + 7^2 / 2) - ... = 0.26957
+    assert short.expected == 24.3
+    assert short.low is not None
+    assert short.high is not None
+    assert 9 <= short.low < 24.3 < short.high <= 41
+    assert predicted(three_pods(), state, session_ttl_s=3600.0) == NOTHING
+
+
+def test_expiry_has_a_closed_form_only_where_nothing_else_happens() -> None:
+    brief: dict[str, Any] = {"session_ttl_s": 4.0}
+    assert predicted(three_pods().fault("kill", "a"), D.MEMORY, **brief) == UNKNOWN
+    assert predicted(three_pods(), D.CLIENT, **brief) == UNKNOWN
+    assert predicted(three_pods(), D.MEMORY, B.PLAIN, **brief) == UNKNOWN
+    assert predicted(three_pods(), D.EXTERNAL, B.PLAIN, **brief).expected == 21.6
+
+
+@pytest.mark.parametrize(("ttl_s", "seconds"), [(3.0, 15.0), (1.0, 2.0), (5.0, 60.0), (0.2, 1.0), (4.0, 0.0)])
+def test_the_share_that_expires_is_that_of_simulated_pauses(ttl_s: float, seconds: float) -> None:
+    drawn = random.Random(5)
+    users = 20_000
+
+    def expires() -> bool:
+        # From long before the mark on: at the mark the user is somewhere in a pause, as a real one is.
+        now_s = -60.0
+        while now_s < seconds:
+            pause_s = drawn.expovariate(1.0)
+            if pause_s > ttl_s and now_s + pause_s > 0.0 and now_s + ttl_s <= seconds:
+                return True  # noticed after the mark, and over before the audit
+            now_s += pause_s
+        return False
+
+    share = share_expired(plan(session_ttl_s=ttl_s, think_time_s=1.0, after_fault_s=seconds))
+    # Four standard deviations of a share of 20,000 are 0.014 at most.
+    assert sum(expires() for _ in range(users)) / users == pytest.approx(share, abs=0.015)
+
+
+@pytest.mark.parametrize(
+    ("ttl_s", "think_time_s", "share"),
+    [(1e-6, 1.0, 1.0), (1.0, 100.0, 1.0), (3600.0, 1.0, 0.0), (86_400.0, 0.001, 0.0), (0.02, 0.001, 5e-5)],
+)
+def test_the_share_that_expires_at_the_ends(ttl_s: float, think_time_s: float, share: float) -> None:
+    found = share_expired(plan(session_ttl_s=ttl_s, think_time_s=think_time_s, after_fault_s=25.0))
+    assert found == pytest.approx(share, abs=2e-5)
 
 
 @pytest.mark.parametrize(

@@ -60,6 +60,7 @@ def test_every_link_to_a_file_of_the_project_leads_somewhere(page: Path) -> None
         ("results/published/caching/README.md", "caching"),
         ("results/published/connections/README.md", "connections"),
         ("results/published/live/README.md", "live"),
+        ("results/published/drain/README.md", "drain"),
         ("results/published/scale-out/README.md", "scale-out"),
         ("results/published/store-outage/README.md", "store-outage"),
     ],

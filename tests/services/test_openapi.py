@@ -27,6 +27,7 @@ from services import contract
 from services.openapi.document import document, template
 from services.openapi.operations import OPERATIONS, Twin
 from services.replica import Replica
+from services.settings import SessionDesign
 from tests.services.backing import Valkey
 from tests.services.conftest import MakeReplica
 from tests.services.serving import KEY, Served, serve
@@ -43,8 +44,10 @@ CHECKS = [
     ignored_auth,
     unsupported_method,
 ]
-EXAMPLES = 25
-"""For each operation and twin; which ones they are is always the same."""
+EXAMPLES = {SessionDesign.CLIENT: 25, SessionDesign.MEMORY: 25}
+"""For each operation of a twin in its usual design; which ones they are is always the same."""
+FEWER_EXAMPLES = 6
+"""Of the twin's other designs, which have another place for the session and the same routes."""
 
 
 def operations_of(schema: BaseSchema) -> list[APIOperation[Any, Any, Any, Any]]:
@@ -110,15 +113,21 @@ def test_what_a_shopper_gets_is_what_is_described(make_replica: MakeReplica, twi
             assert name in answer.headers or not header["required"], (op.name, name)
 
 
+@pytest.fixture(params=SessionDesign)
+def design(request: pytest.FixtureRequest) -> SessionDesign:
+    return SessionDesign(request.param)
+
+
 @pytest.fixture
-def served(twin: str, database_url: str, valkey: Valkey) -> Iterator[Served]:
+def served(design: SessionDesign, database_url: str, valkey: Valkey) -> Iterator[Served]:
     environ = {
+        "STATEFALL_STATE": design.value,
         "STATEFALL_DATABASE_URL": database_url,
         "STATEFALL_STORE_URL": valkey.url,
         "STATEFALL_JWT_KEYS": KEY,
         "STATEFALL_ENVIRONMENT": "local",
     }
-    with serve(twin, environ) as replica:
+    with serve("stateless" if design is SessionDesign.CLIENT else "stateful", environ) as replica:
         yield replica
 
 
@@ -132,12 +141,15 @@ def proof(served: Served) -> dict[str, Any]:
 
 
 def hold(
-    operation: APIOperation[Any, Any, Any, Any], mode: schemathesis.GenerationMode, who: dict[str, Any]
+    operation: APIOperation[Any, Any, Any, Any],
+    mode: schemathesis.GenerationMode,
+    who: dict[str, Any],
+    examples: int,
 ) -> None:
     """Send what is generated for the operation and fail at the first answer that is not as described."""
 
     @settings(
-        max_examples=EXAMPLES,
+        max_examples=examples,
         derandomize=True,
         database=None,
         deadline=None,
@@ -151,11 +163,11 @@ def hold(
     answers_as_described()
 
 
-def test_nothing_that_is_generated_breaks_a_running_twin(served: Served) -> None:
+def test_nothing_that_is_generated_breaks_a_running_twin(served: Served, design: SessionDesign) -> None:
     schema = from_url(f"{served.url}{contract.OPENAPI}")
     schema.config.generation.update(with_security_parameters=False)  # sent by us: a real login's
     operations = operations_of(schema)
     assert len(operations) > 10
     for operation in operations:
         for mode in schemathesis.GenerationMode:
-            hold(operation, mode, proof(served))
+            hold(operation, mode, proof(served), EXAMPLES.get(design, FEWER_EXAMPLES))

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from clusters.kubernetes import KubernetesCluster, Place, doctor, manifests, recover
+from clusters.kubernetes import KubernetesCluster, Place, Size, doctor, manifests, recover
 from clusters.kubernetes.access import configuration
 from clusters.kubernetes.api import PART_OF, Api
 from clusters.kubernetes.kinds import DEPLOYMENT, JOB, NAMESPACE, POD, QUOTA, STATEFUL_SET, Object, name_of
@@ -144,10 +144,10 @@ def make_namespace(api: Api, **labels: str) -> None:
     )
 
 
-def refused(api: Api) -> str:
+def refused(api: Api, size: Size | None = None) -> str:
     """What a run in this namespace is told that may not begin."""
     with pytest.raises(EnvironmentUnfit) as error:
-        KubernetesCluster(Path("r"), place=place(api.namespace)).open()
+        KubernetesCluster(Path("r"), place=place(api.namespace), size=size).open()
     return one_line(error)
 
 
@@ -242,6 +242,8 @@ def test_what_the_caller_may_not_make_must_stand_and_is_named(
     assert "StatefulSet database" in line
     assert "kubectl apply -k k8s/conductor" in line
     assert "deny-all" not in line
+    assert "drain" not in line
+    assert "no node can be drained (you may not patch nodes" in refused(elsewhere, Size(drains=True))
     assert elsewhere.list(DEPLOYMENT).items == ()
 
 

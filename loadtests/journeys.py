@@ -113,6 +113,15 @@ def weights(mix: Mix) -> Mapping[Page, float]:
     return {page: percent / whole for page, percent in shares.items()}
 
 
+def session_share(mix: Mix, extra: float = 0.0) -> float:
+    """The share of the steps that use the session: all but looks at the catalogue, which everybody may have.
+
+    `extra`: the share of the steps that are none of the mix (conversation, orders, recommendations, checks).
+    """
+    catalogue = weights(mix)[Page.PRODUCT] + weights(mix)[Page.PRODUCTS]
+    return extra + (1.0 - extra) * (1.0 - catalogue)
+
+
 @dataclass(frozen=True, slots=True)
 class Step:
     """One thing that a shopper does. `number` is a product, a page of a listing, or unused."""

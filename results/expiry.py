@@ -1,7 +1,8 @@
 """How likely it is that a session expires because its user pauses for longer than its time to live.
 
-Pauses are drawn from the exponential law with mean z, so the uses of a session are a Poisson process,
-and each renews the time to live T. A session that is there at the mark is there t seconds later when no
+Pauses are drawn from the exponential law, and which of a user's steps use the session is drawn on its
+own, so the uses of a session are a Poisson process with some mean interval z, and each renews the time
+to live T. A session that is there at the mark is there t seconds later when no
 stretch of length T between T before the mark and the end was without a use. In units of z, the Poisson
 process has no such gap in a time w with
 
@@ -27,7 +28,7 @@ _TERMS: Final = 200
 
 def share_expired(plan: CellPlan) -> float:
     """The expected share of the sessions alive at the mark that expire before the audit."""
-    life, seconds = plan.session_ttl_s / plan.think_time_s, plan.after_fault_s / plan.think_time_s
+    life, seconds = plan.session_ttl_s / plan.between_uses_s, plan.after_fault_s / plan.between_uses_s
     window = seconds + life
     needed = math.floor(window / life)
     if window * math.exp(-life) > _CERTAIN or (needed > _TERMS and life < 1.0):

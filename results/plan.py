@@ -39,6 +39,8 @@ class CellPlan:
     think_time_s: float = 1.0
     session_ttl_s: float = DEFAULT_SESSION_TTL_S
     """How long a session lives without being used."""
+    between_uses_s: float = 1.0
+    """Mean time between two uses of a session: a look at the catalogue is none."""
     after_fault_s: float = 0.0
     """Planned seconds of load from the first fault to the audit."""
     gates: tuple[GateRule, ...] = ()

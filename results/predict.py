@@ -81,8 +81,8 @@ def _expiring(plan: CellPlan, sessions: int, faults: Sequence[FaultLife]) -> For
         return _none("no closed form for sessions in memory that expire behind plain balancing")
     share = share_expired(plan)
     words = (
-        f"pauses of {plan.think_time_s:g} s on average outlive a session of {plan.session_ttl_s:g} s now and "
-        f"then: each of {sessions} expires with {share:.2g}; interval: central 99.9% of the binomial law"
+        f"a session lives {plan.session_ttl_s:g} s and is used every {plan.between_uses_s:.2g} s on average: "
+        f"each of {sessions} expires with {share:.2g}; interval: central 99.9% of the binomial law"
     )
     return _binomial(sessions, share, words)
 

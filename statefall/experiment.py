@@ -60,6 +60,9 @@ class Matrix(Section):
         return values
 
 
+_EXTRA_SHARES = ("conversation_share", "orders_share", "recommendations_share", "validations_share")
+
+
 class Load(Section):
     """A closed workload: so many shoppers, each with one request under way at a time."""
 
@@ -86,10 +89,14 @@ class Load(Section):
 
     @model_validator(mode="after")
     def _shares_of_one_walk(self) -> Self:
-        shares = ("conversation_share", "orders_share", "recommendations_share", "validations_share")
-        if sum(getattr(self, name) for name in shares) > 1:
-            raise ValueError(f"{', '.join(shares)} together are more than 1")
+        if self.extra_share > 1:
+            raise ValueError(f"{', '.join(_EXTRA_SHARES)} together are more than 1")
         return self
+
+    @property
+    def extra_share(self) -> float:
+        """The share of the steps that are none of the mix."""
+        return float(sum(getattr(self, name) for name in _EXTRA_SHARES))
 
 
 class Phases(Section):

@@ -12,6 +12,7 @@ from foundation.clock import Clock
 from foundation.errors import InputError, Interrupted, StatefallError
 from foundation.events import Event, Kind, event
 from loadtests.channel import LoadChannel
+from loadtests.journeys import session_share
 from results.conclude import conclude
 from results.model import Summary
 from results.plan import CellPlan, GateRule, RunPlan
@@ -153,6 +154,7 @@ def _close(cluster: Cluster) -> None:
 def _cell_plan(cell: PlannedCell, experiment: Experiment) -> CellPlan:
     """What the judge needs to know of a cell."""
     first_fault_s = cell.faults[0].at_s if cell.faults else 0.0
+    load = experiment.load
     return CellPlan(
         name=cell.name,
         service=cell.service,
@@ -162,8 +164,9 @@ def _cell_plan(cell: PlannedCell, experiment: Experiment) -> CellPlan:
         replicas=cell.replicas,
         repeat=cell.repeat,
         faults=tuple(fault.kind.value for fault in cell.faults),
-        patience=experiment.load.patience,
-        think_time_s=experiment.load.think_time_s,
+        patience=load.patience,
+        think_time_s=load.think_time_s,
+        between_uses_s=load.think_time_s / session_share(load.mix, load.extra_share),
         session_ttl_s=_session_ttl_s(experiment.settings(cell.variant)),
         after_fault_s=experiment.phases.fault_s + experiment.phases.recovery_s - first_fault_s,
         gates=tuple(

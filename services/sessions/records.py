@@ -21,7 +21,7 @@ from services.store import Call, Script, Store
 PREFIX: Final = "statefall:session:"
 _MARK_PREFIX: Final = "statefall:left:"
 REMEMBER_S: Final = 300.0
-"""How long the store tells an expired session from a lost one, unless the time to live is shorter."""
+"""How long the store tells an expired session from a lost one."""
 _ANY_VERSION: Final = -1
 
 
@@ -57,7 +57,7 @@ class SessionRecords:
     ) -> None:
         self._store, self._codec, self._now = store, codec, now
         self._ttl_ms = _ms(ttl_s)
-        self._keep_ms = min(self._ttl_ms, _ms(REMEMBER_S))
+        self._keep_ms = _ms(REMEMBER_S)
 
     def insert(self, session: Session) -> bool:
         """Add a new session; False when its key is taken."""

@@ -10,14 +10,14 @@ from flask import Flask, Response, request
 from services import bodies, contract, web
 from services.contract import SessionStatus
 from services.login_throttle import LoginThrottle
-from services.refusals import Unauthenticated
+from services.refusals import SessionExpired, Unauthenticated
 from services.replica import Replica
 from services.shop.accounts import Accounts
 from services.shop.history import History
 from services.shop.phrases import action_message
 from services.shop.recommender import shown
 from services.stateless.client_side_cart import ClientSideShoppingCart
-from services.stateless.client_state import ClientSideStateService, ClientState, initial_state
+from services.stateless.client_state import EXPIRED, ClientSideStateService, ClientState, initial_state
 from services.stateless.recommendations import StatelessRecommendations
 from services.stateless.request_overhead import Overhead, StatelessRequestOverhead
 from services.stateless.shopping_cart import StatelessShoppingCart, travelling
@@ -40,6 +40,7 @@ class StatelessRoutes:
         overhead: StatelessRequestOverhead,
     ) -> None:
         self._settings, self._metrics = replica.settings, replica.metrics
+        self._metrics.may_lose_by((EXPIRED,))
         self._throttle = LoginThrottle(replica.settings, replica.store, replica.metrics)
         self._accounts, self._tokens, self._users = accounts, tokens, users
         self._carts, self._client_carts, self._history = carts, client_carts, history
@@ -156,6 +157,9 @@ class StatelessRoutes:
         with self._overhead.paying_for(Overhead.TOKEN_VALIDATION):
             try:
                 return self._tokens.read(token.strip())
+            except SessionExpired:
+                self._metrics.lost(token.strip(), EXPIRED)
+                raise
             except Unauthenticated:
                 self._metrics.forged.inc()
                 raise

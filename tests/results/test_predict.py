@@ -93,7 +93,7 @@ def test_a_successor_holds_no_session_that_was_alive_at_the_mark() -> None:
 
 @pytest.mark.parametrize("state", [D.MEMORY, D.HANDOFF, D.WRITE_THROUGH, D.EXTERNAL, D.REPLICATED])
 def test_pauses_that_outlive_a_session_lose_it(state: StateDesign) -> None:
-    short = predicted(three_pods(), state, session_ttl_s=4.0, think_time_s=1.0, after_fault_s=15.0)
+    short = predicted(three_pods(), state, session_ttl_s=4.0, between_uses_s=1.0, after_fault_s=15.0)
     # w = 19: exp(-4) (15 + 1) - exp(-8) (11^2 / 2 + 11) + exp(-12) (7^3 / 6 + 7^2 / 2) - ... = 0.26957
     assert short.expected == 24.3
     assert short.low is not None
@@ -125,17 +125,17 @@ def test_the_share_that_expires_is_that_of_simulated_pauses(ttl_s: float, second
             now_s += pause_s
         return False
 
-    share = share_expired(plan(session_ttl_s=ttl_s, think_time_s=1.0, after_fault_s=seconds))
+    share = share_expired(plan(session_ttl_s=ttl_s, between_uses_s=1.0, after_fault_s=seconds))
     # Four standard deviations of a share of 20,000 are 0.014 at most.
     assert sum(expires() for _ in range(users)) / users == pytest.approx(share, abs=0.015)
 
 
 @pytest.mark.parametrize(
-    ("ttl_s", "think_time_s", "share"),
+    ("ttl_s", "between_uses_s", "share"),
     [(1e-6, 1.0, 1.0), (1.0, 100.0, 1.0), (3600.0, 1.0, 0.0), (86_400.0, 0.001, 0.0), (0.02, 0.001, 5e-5)],
 )
-def test_the_share_that_expires_at_the_ends(ttl_s: float, think_time_s: float, share: float) -> None:
-    found = share_expired(plan(session_ttl_s=ttl_s, think_time_s=think_time_s, after_fault_s=25.0))
+def test_the_share_that_expires_at_the_ends(ttl_s: float, between_uses_s: float, share: float) -> None:
+    found = share_expired(plan(session_ttl_s=ttl_s, between_uses_s=between_uses_s, after_fault_s=25.0))
     assert found == pytest.approx(share, abs=2e-5)
 
 

@@ -112,6 +112,10 @@ def test_refused_tokens_are_answered_with_401(make_replica: MakeReplica) -> None
     answer = shopper.send("GET", contract.PROFILE)
     assert (answer.status_code, error_code(answer)) == (401, "session_expired")
     assert answer.headers[contract.SESSION_HEADER] == "expired"
+    shopper.send("GET", contract.PROFILE)
+    assert (
+        sample(replica, "statefall_sessions_lost_total", cause="expired") == 1
+    )  # of one session, however often
     answer = shopper.send("GET", contract.PROFILE, Authorization="Basic dXNlcjc6c2hvcHBlcg==")
     assert error_code(answer) == "unauthenticated"
 

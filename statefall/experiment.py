@@ -127,7 +127,9 @@ class Fault(Section):
     """How long an outage lasts (faults that end by themselves)."""
 
     @model_validator(mode="after")
-    def _one_node_at_a_time(self) -> Self:
+    def _nothing_without_effect(self) -> Self:
+        if self.grace_s is not None and self.kind is not FaultKind.DELETE:
+            raise ValueError(f"grace_s is for `delete`: {self.kind} takes no grace period of its own")
         if self.kind is FaultKind.DRAIN and self.count > 1:
             raise ValueError("a drain takes one node: leave count out")
         return self

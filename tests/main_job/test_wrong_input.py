@@ -32,6 +32,7 @@ def refused(*arguments: str, cwd: Path) -> str:
         (("run", "--set", "faults.0.kind=evict"), "`evict` needs Kubernetes"),
         (("run", "drain", "--set", "fault_defaults.drain.count=2"), "takes one node"),
         (("run", "drain", "--set", "fault_defaults.evict.kind=kill"), "'evict' are those of a 'kill'"),
+        (("run", "--set", "faults.0.grace_s=5"), "grace_s is for `delete`"),
         (("run", "--seed", "minus"), "--seed"),
         (("run", "--repeats", "0"), "--repeats"),
         (("run", "--cluster", "moon"), "--cluster"),

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+import httpx
 import pytest
 
 from clusters.local.infrastructure import plain_environment
@@ -37,7 +38,10 @@ def start(tmp_path: Path) -> Iterator[Start]:
 def test_a_balancer_that_is_ready_can_be_told_its_endpoints(start: Start) -> None:
     balancer = start(find_programs().traefik)
     balancer.await_ready()
-    balancer.tell(Route("c1", sticky=False))  # raises where it answered before it had loaded its providers
+    balancer.tell(Route("c1", sticky=False))  # refused with 404 before the providers are loaded
+    assert httpx.get(f"http://{balancer.entry.address}").status_code == 503, (
+        "the route is there, without pods"
+    )
 
 
 def test_a_balancer_that_cannot_start_is_told_with_its_own_words(start: Start, tmp_path: Path) -> None:

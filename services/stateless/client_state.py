@@ -25,10 +25,6 @@ ALGORITHM: Final = "HS256"
 _REQUIRED: Final = ["sub", "perm", "pref", "pv", "act", "ver", "iat", "exp", "jti"]
 
 
-EXPIRED: Final = "expired"
-"""The one cause by which a user of this twin loses a session."""
-
-
 @dataclass(frozen=True, slots=True)
 class ClientState:
     """What a token carries about its user."""

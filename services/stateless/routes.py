@@ -17,7 +17,7 @@ from services.shop.history import History
 from services.shop.phrases import action_message
 from services.shop.recommender import shown
 from services.stateless.client_side_cart import ClientSideShoppingCart
-from services.stateless.client_state import EXPIRED, ClientSideStateService, ClientState, initial_state
+from services.stateless.client_state import ClientSideStateService, ClientState, initial_state
 from services.stateless.recommendations import StatelessRecommendations
 from services.stateless.request_overhead import Overhead, StatelessRequestOverhead
 from services.stateless.shopping_cart import StatelessShoppingCart, travelling
@@ -40,7 +40,7 @@ class StatelessRoutes:
         overhead: StatelessRequestOverhead,
     ) -> None:
         self._settings, self._metrics = replica.settings, replica.metrics
-        self._metrics.may_lose_by((EXPIRED,))
+        self._metrics.may_lose_by((SessionStatus.EXPIRED,))
         self._throttle = LoginThrottle(replica.settings, replica.store, replica.metrics)
         self._accounts, self._tokens, self._users = accounts, tokens, users
         self._carts, self._client_carts, self._history = carts, client_carts, history
@@ -158,7 +158,7 @@ class StatelessRoutes:
             try:
                 return self._tokens.read(token.strip())
             except SessionExpired:
-                self._metrics.lost(token.strip(), EXPIRED)
+                self._metrics.lost(token.strip(), SessionStatus.EXPIRED)
                 raise
             except Unauthenticated:
                 self._metrics.forged.inc()

@@ -12,9 +12,9 @@ import pytest
 from clusters.kubernetes import KubernetesCluster, Place
 from clusters.kubernetes.access import DEFAULT_IMAGE, configuration
 from clusters.kubernetes.api import Api
-from clusters.protocol import Deployment
+from clusters.protocol import Deployment, Pod
 from foundation.terms import Balancer, Service, StateDesign
-from tests.kubernetes.timeline import Timeline
+from tests.kubernetes.timeline import Timeline, all_ready, wait_until
 
 IMAGE = os.environ.get("STATEFALL_IMAGE", DEFAULT_IMAGE)
 
@@ -51,6 +51,19 @@ def api() -> Iterator[Api]:
     found = Api(configuration(place()), place().namespace)
     yield found
     found.close()
+
+
+@pytest.fixture(scope="module")
+def running(opened: KubernetesCluster) -> Iterator[KubernetesCluster]:
+    """Three replicas for a file of tests; every test leaves three ready ones behind."""
+    opened.deploy(deployment())
+    yield opened
+    opened.withdraw()
+
+
+@pytest.fixture
+def pods(running: KubernetesCluster) -> tuple[Pod, ...]:
+    return wait_until(running, all_ready(3), "three replicas are ready")
 
 
 @pytest.fixture

@@ -3,37 +3,20 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
 from dataclasses import replace
 
 import pytest
 
 from clusters.kubernetes import KubernetesCluster, faults
-from clusters.kubernetes.api import PART_OF, Api, Refused
-from clusters.kubernetes.kinds import AUTOSCALER, NODE, POD, REPLICA_SET, Object, name_of
-from clusters.kubernetes.manifests import COMPONENT, RUN_LABEL
+from clusters.kubernetes.api import Api, Refused
+from clusters.kubernetes.kinds import AUTOSCALER, POD, REPLICA_SET, name_of
 from clusters.kubernetes.tunnel import run_in
 from clusters.protocol import ClusterError, EvictionRefused, Pod, Transition
-from tests.kubernetes.conftest import IMAGE, deployment
-from tests.kubernetes.timeline import Timeline, all_ready, emptied, evicted, wait_until
+from tests.kubernetes.timeline import LEFT, Timeline, all_ready, evicted, wait_until
 
 pytestmark = [pytest.mark.kubernetes, pytest.mark.timeout(600)]
 
 DIED = [Transition.CONTAINER_EXITED, Transition.UNREADY, Transition.CONTAINER_STARTED, Transition.READY]
-LEFT = [Transition.TERMINATING, Transition.CONTAINER_EXITED, Transition.GONE]
-
-
-@pytest.fixture(scope="module")
-def running(opened: KubernetesCluster) -> Iterator[KubernetesCluster]:
-    """Three replicas; every test leaves three ready ones behind."""
-    opened.deploy(deployment())
-    yield opened
-    opened.withdraw()
-
-
-@pytest.fixture
-def pods(running: KubernetesCluster) -> tuple[Pod, ...]:
-    return wait_until(running, all_ready(3), "three replicas are ready")
 
 
 def test_a_kill_restarts_in_place(
@@ -167,150 +150,6 @@ def test_a_rolling_update_replaces_every_revision_and_can_be_undone(
         "all are of the old revision again",
     )
     assert {pod.uid for pod in back}.isdisjoint(pod.uid for pod in after)
-
-
-def test_a_drain_moves_the_pods_of_one_node_and_of_no_other(
-    running: KubernetesCluster, pods: tuple[Pod, ...], timeline: Timeline, api: Api
-) -> None:
-    shared = {p["spec"]["nodeName"] for p in api.list(POD, "app.kubernetes.io/component=database").items}
-    drained = _node_without(api, shared)
-    there = [pod for pod in pods if pod.node == drained]
-    assert running.drainable() == (drained,)
-    try:
-        moved = emptied(running, drained)
-        assert {pod.uid for pod in moved} == {pod.uid for pod in there}
-        node = api.get(NODE, drained)
-        assert node is not None
-        assert node["spec"]["unschedulable"] is True
-        after = wait_until(running, all_ready(3), "their successors are ready")
-        assert drained not in {pod.node for pod in after}
-        assert {pod.uid for pod in pods if pod.node != drained} <= {pod.uid for pod in after}
-        for pod in there:
-            assert timeline.of(pod.uid) == LEFT
-    finally:
-        running.uncordon(drained)
-    node = api.get(NODE, drained)
-    assert node is not None
-    assert not node["spec"].get("unschedulable")
-
-
-def test_a_drain_takes_replicas_that_are_still_coming_up_and_leaves_monitoring(
-    running: KubernetesCluster, pods: tuple[Pod, ...], api: Api
-) -> None:
-    shared = {p["spec"]["nodeName"] for p in api.list(POD, "app.kubernetes.io/component=database").items}
-    drained = _node_without(api, shared)
-    for component in ("replica", "monitoring"):
-        api.create(_never_up(component, drained))
-    try:
-        seen = running._opened.ground.observer.wait_for(
-            lambda view: {"late-replica", "late-monitoring"} <= {name_of(p) for p in view.pods.values()}, 30.0
-        )
-        assert seen
-        moved = emptied(running, drained)
-        assert "late-replica" in {pod.name for pod in moved}
-        wait_until(running, lambda _: "late-replica" not in there(api), "the late replica is gone")
-        assert "late-monitoring" in there(api)
-    finally:
-        running.uncordon(drained)
-        api.delete(POD, "late-monitoring", grace_s=0)
-        api.delete(POD, "late-replica", grace_s=0)
-    wait_until(running, all_ready(3), "their successors are ready")
-
-
-def there(api: Api) -> set[str]:
-    """The names of all pods of the namespace."""
-    return {name_of(thing) for thing in api.list(POD).items}
-
-
-def _never_up(component: str, node: str) -> Object:
-    """A pod that stays in ContainerCreating: the volume that it waits for does not exist."""
-    labels = {PART_OF: "statefall", RUN_LABEL: "tests", COMPONENT: component}
-    container = {
-        "name": "main",
-        "image": IMAGE,
-        "volumeMounts": [{"name": "missing", "mountPath": "/missing"}],
-        "securityContext": {"allowPrivilegeEscalation": False, "capabilities": {"drop": ["ALL"]}},
-        "resources": {"requests": {"cpu": "1m"}, "limits": {"cpu": "10m", "memory": "16Mi"}},
-    }
-    return {
-        "apiVersion": "v1",
-        "kind": "Pod",
-        "metadata": {"name": f"late-{component}", "labels": labels},
-        "spec": {
-            "nodeName": node,
-            "containers": [container],
-            "volumes": [{"name": "missing", "configMap": {"name": "missing"}}],
-            "securityContext": {"runAsNonRoot": True, "seccompProfile": {"type": "RuntimeDefault"}},
-            "terminationGracePeriodSeconds": 1,
-        },
-    }
-
-
-def test_the_node_of_the_database_is_not_drained(running: KubernetesCluster, api: Api) -> None:
-    (database,) = api.list(POD, "app.kubernetes.io/component=database").items
-    with pytest.raises(ClusterError, match="drain another"):
-        running.cordon(database["spec"]["nodeName"])
-    node = api.get(NODE, database["spec"]["nodeName"])
-    assert node is not None
-    assert not node["spec"].get("unschedulable")
-
-
-def _node_without(api: Api, shared: set[str]) -> str:
-    free = {name_of(node) for node in api.list(NODE).items} - shared
-    assert free, "a drain needs a node that carries nothing shared"
-    return min(free)
-
-
-def test_a_store_outage_refuses_at_once_and_keeps_the_content(
-    running: KubernetesCluster, pods: tuple[Pod, ...], api: Api
-) -> None:
-    (store,) = [name_of(p) for p in api.list(POD, "app.kubernetes.io/component=store").items]
-    run_in(api, store, ["sh", "-c", "valkey-cli set kept yes"])
-    assert _reach_store(api, pods[0]) == "open"
-    running.stop_store()
-    try:
-        assert _reach_store(api, pods[0]) == "ConnectionRefusedError"
-        assert all_ready(3)(running.pods()), "a store outage is not a pod fault"
-    finally:
-        running.start_store()
-    assert _reach_store(api, pods[0]) == "open"
-    assert "yes" in run_in(api, store, ["sh", "-c", "valkey-cli get kept"]).output
-
-
-def test_a_paused_store_takes_connections_and_answers_nothing_until_its_time_is_over(
-    running: KubernetesCluster, pods: tuple[Pod, ...], api: Api
-) -> None:
-    assert _ask_store(api, pods[0]) == "True"
-    running.pause_store(10.0)
-    assert _ask_store(api, pods[0]) == "TimeoutError"
-    assert _reach_store(api, pods[0]) == "open"
-    assert all_ready(3)(running.pods()), "a store that hangs is not a pod fault"
-    running.start_store()
-    assert _ask_store(api, pods[0]) == "True"
-
-
-def _ask_store(api: Api, pod: Pod) -> str:
-    """What a replica hears from its store within half a second."""
-    script = (
-        "import os, redis\n"
-        "from redis.backoff import NoBackoff\n"
-        "from redis.retry import Retry\n"
-        "url = os.environ['STATEFALL_STORE_URL']\n"
-        "store = redis.Redis.from_url(url, socket_timeout=0.5, retry=Retry(NoBackoff(), 0))\n"
-        "try: print(store.ping())\n"
-        "except redis.RedisError as error: print(type(error).__name__)"
-    )
-    return run_in(api, pod.name, ["python", "-c", script]).output.strip()
-
-
-def _reach_store(api: Api, pod: Pod) -> str:
-    """What a replica meets where its store should be."""
-    script = (
-        "import socket\n"
-        "try: socket.create_connection(('store', 6379), 5).close(); print('open')\n"
-        "except OSError as error: print(type(error).__name__)"
-    )
-    return run_in(api, pod.name, ["python", "-c", script]).output.strip()
 
 
 def test_a_pod_that_is_gone_is_hit_by_nothing(

@@ -13,6 +13,8 @@ from clusters.kubernetes.kinds import NAMESPACE
 from clusters.protocol import Cluster, EvictionRefused, Pod, PodTransition, Transition
 
 DEADLINE_S = 120.0
+LEFT = [Transition.TERMINATING, Transition.CONTAINER_EXITED, Transition.GONE]
+"""How a pod goes that was given its grace."""
 
 
 class Timeline:

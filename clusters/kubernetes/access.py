@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
 
@@ -32,10 +32,12 @@ class Place:
     context: str | None = None
     """Of the kubeconfig; None: its current one."""
     image: str = DEFAULT_IMAGE
+    others: Mapping[str, str] = field(default_factory=dict)
+    """Image of the manifests, without tag or digest -> what runs in its place (of a mirror, or newer)."""
 
     @classmethod
     def from_environment(cls, environ: Mapping[str, str] = os.environ) -> Place:
-        """Read `STATEFALL_NAMESPACE`, `STATEFALL_CONTEXT` and `STATEFALL_IMAGE`.
+        """Read `STATEFALL_NAMESPACE`, `STATEFALL_CONTEXT`, `STATEFALL_IMAGE` and `STATEFALL_IMAGES`.
 
         Inside a pod the namespace is the pod's own unless it is set. Raises InputError.
         """
@@ -52,7 +54,35 @@ class Place:
             or (own.read_text().strip() if _inside_a_pod(environ) and own.exists() else DEFAULT_NAMESPACE),
             context=environ.get("STATEFALL_CONTEXT") or None,
             image=environ.get("STATEFALL_IMAGE") or DEFAULT_IMAGE,
+            others=_others(environ.get("STATEFALL_IMAGES", "")),
         )
+
+    def runs(self, image: str) -> str:
+        """What pods run here where the manifests say `image`."""
+        if image == DEFAULT_IMAGE:
+            return self.image
+        return self.others.get(image_name(image), image)
+
+
+def image_name(image: str) -> str:
+    """The name without tag or digest: `registry:5000/x:1` is `registry:5000/x`."""
+    path, slash, last = image.partition("@")[0].rpartition("/")
+    return f"{path}{slash}{last.partition(':')[0]}"
+
+
+def _others(text: str) -> dict[str, str]:
+    """`postgres=registry.example.com/postgres:18.6, ...`, read. Raises InputError."""
+    found: dict[str, str] = {}
+    for pair in filter(None, (part.strip() for part in text.split(","))):
+        name, _, image = (side.strip() for side in pair.partition("="))
+        if not name or not image or image_name(name) != name:
+            raise InputError(
+                f"{pair!r} does not say which image takes the place of which",
+                where="STATEFALL_IMAGES",
+                hint="postgres=registry.example.com/postgres:18.6, with commas between",
+            )
+        found[name] = image
+    return found
 
 
 def configuration(place: Place) -> Any:

@@ -7,6 +7,7 @@ from clusters.kubernetes.kinds import NODE, Object
 from clusters.kubernetes.manifests import COMPONENT
 
 _SHARED = ("balancer", "database", "store")
+_DIGEST_SHOWN = 12
 
 
 def fingerprint(ground: Ground) -> dict[str, str]:
@@ -18,7 +19,7 @@ def fingerprint(ground: Ground) -> dict[str, str]:
     found = {
         "kubernetes": ground.api.version(),
         **images,
-        "image": ground.place.image,
+        "image": _own(ground),
         "database_durability": "none (fsync off): its data is thrown away after the run",
     }
     if ground.api.allowed("list", "", "nodes", anywhere=True):
@@ -26,8 +27,19 @@ def fingerprint(ground: Ground) -> dict[str, str]:
     return found
 
 
+def _own(ground: Ground) -> str:
+    """The replicas' image, as the Job that filled the database had it; its name alone where that is gone."""
+    name = ground.place.image
+    made = {_image(thing) for thing in ground.find(COMPONENT, "data")}
+    return ", ".join(sorted(image for image in made if image.partition(" ")[0] == name)) or name
+
+
 def _image(thing: Object) -> str:
-    return str(thing["spec"]["containers"][0]["image"])
+    """Its name, and the first digits of the digest that the node found under that name."""
+    name = str(thing["spec"]["containers"][0]["image"])
+    ran = thing.get("status", {}).get("containerStatuses") or [{}]
+    digest = str(ran[0].get("imageID", "")).rpartition("sha256:")[2]
+    return f"{name} ({digest[:_DIGEST_SHOWN]})" if digest else name
 
 
 def _nodes(nodes: list[Object]) -> dict[str, str]:

@@ -16,7 +16,7 @@ from typing import Any, Final
 
 import yaml
 
-from clusters.kubernetes.access import DEFAULT_IMAGE, Place
+from clusters.kubernetes.access import Place
 from clusters.kubernetes.api import PART_OF
 from clusters.kubernetes.kinds import Object, labels_of, name_of
 from clusters.kubernetes.pods import DEPLOYMENT_LABEL
@@ -121,9 +121,8 @@ def _settle(thing: Object, place: Place, run: str) -> Object:
         thing["metadata"]["namespace"] = place.namespace
     for subject in thing.get("subjects", []):
         subject["namespace"] = place.namespace
-    for container in _containers(thing):
-        if container["image"] == DEFAULT_IMAGE:
-            container["image"] = place.image
+    for container in containers(thing):
+        container["image"] = place.runs(container["image"])
     return thing
 
 
@@ -191,14 +190,15 @@ def ending(grace_s: float, pre_stop_s: float) -> tuple[int, int]:
     return int(pre_stop_s), patience_s
 
 
-def _containers(thing: Object) -> Iterator[Object]:
+def containers(thing: Object) -> Iterator[Object]:
+    """Of the pods that an object makes, those that initialise them last."""
     template: Object = thing.get("spec", {}).get("template", {})
     yield from template.get("spec", {}).get("containers", [])
     yield from template.get("spec", {}).get("initContainers", [])
 
 
 def _container(thing: Object) -> Object:
-    return next(_containers(thing))
+    return next(containers(thing))
 
 
 def verbs_needed() -> list[tuple[str, str, str, str]]:
@@ -224,7 +224,7 @@ def _resource(text: str) -> tuple[str, str]:
 
 def images(objects: Iterable[Object], place: Place) -> set[str]:
     """What the pods of these objects run at that place."""
-    return {c["image"] for thing in settled(objects, place, "") for c in _containers(thing)}
+    return {c["image"] for thing in settled(objects, place, "") for c in containers(thing)}
 
 
 def named(thing: Object) -> str:

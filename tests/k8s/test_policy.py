@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from clusters.kubernetes.access import image_name
 from clusters.kubernetes.api import PART_OF
 from clusters.kubernetes.kinds import Object, labels_of, name_of
 from clusters.kubernetes.manifests import COMPONENT, REPLICA
@@ -17,6 +18,8 @@ Rendered = dict[str, tuple[Object, ...]]
 SECRET_NAME = re.compile(r"PASSWORD|SECRET|TOKEN|KEYS?$|AUTH", re.IGNORECASE)
 EVERYWHERE = pytest.mark.parametrize("folder", FOLDERS)
 LONG_RUNNING = {"Deployment", "StatefulSet"}
+TWO_PART_VERSIONS = {"postgres": 2}
+"""Whose releases have no third number."""
 SHORT_JOB = "shop-data"
 """Its end is its health."""
 
@@ -87,18 +90,38 @@ def test_images_have_a_pinned_tag(folder: str, rendered: Rendered) -> None:
 
 
 def pinned(image: str) -> bool:
-    """Whether the image names a version of itself: a digest, or a tag that is not `latest`."""
+    """Whether the image names one release of itself: a digest, or a tag that says all of its version."""
     name, _, digest = image.partition("@")
     _, _, tag = name.rpartition("/")[2].partition(":")
-    return bool(digest) or tag not in {"", "latest"}
+    parts = TWO_PART_VERSIONS.get(image_name(image), 3)
+    return bool(digest) or bool(re.fullmatch(r"v?\d+" + r"\.\d+" * (parts - 1), tag))
 
 
-def test_a_registrys_port_is_no_tag() -> None:
-    assert not pinned("registry:5000/x")
-    assert not pinned("registry:5000/x:latest")
-    assert pinned("registry:5000/x:1.0")
-    assert pinned("registry:5000/x@sha256:0123")
-    assert not pinned("postgres")
+def test_a_tag_that_moves_pins_nothing() -> None:
+    for image in ("postgres", "registry:5000/x", "registry:5000/x:latest", "traefik:v3.7", "postgres:18"):
+        assert not pinned(image), image
+    for image in ("postgres:18.6", "traefik:v3.7.15", "registry:5000/x:1.0.0", "registry:5000/x@sha256:0123"):
+        assert pinned(image), image
+
+
+API_SERVER_PORTS = {443, 6443, 8443, 16443}
+"""Of a Service or a managed cluster; kubeadm, kind and k3s; minikube; MicroK8s."""
+
+
+@pytest.mark.parametrize(
+    ("folder", "component"),
+    [("base", "balancer"), ("conductor", "conductor"), ("monitoring", "monitoring")],
+)
+def test_whoever_asks_the_api_server_may_reach_it_on_any_usual_port(
+    folder: str, component: str, rendered: Rendered
+) -> None:
+    (policy,) = [
+        p["spec"]
+        for p in of_kind(rendered[folder], "NetworkPolicy")
+        if p["spec"]["podSelector"].get("matchLabels") == {COMPONENT: component}
+    ]
+    ports = {port["port"] for rule in policy["egress"] if "to" not in rule for port in rule["ports"]}
+    assert ports == API_SERVER_PORTS
 
 
 @EVERYWHERE

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +21,7 @@ IMAGE = os.environ.get("STATEFALL_IMAGE", DEFAULT_IMAGE)
 
 
 def place(name: str = "statefall-test", *, image: str = IMAGE) -> Place:
-    return Place(namespace=name, image=image)
+    return replace(Place.from_environment(), namespace=name, image=image)
 
 
 def deployment(name: str = "c1", **fields: Any) -> Deployment:

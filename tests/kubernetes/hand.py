@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from clusters.kubernetes import manifests
+from clusters.kubernetes.access import Place
 from tests.kubernetes.conftest import IMAGE
 
 README = (manifests.MANIFESTS / "README.md").read_text()
@@ -29,18 +30,24 @@ def own(folder: str, namespace: str, here: Path, patches: Sequence[dict[str, Any
     """A kustomization as the README's own: a folder of `k8s/`, with the tests' image and namespace."""
     home = here / folder.replace("/", "-")
     home.mkdir(exist_ok=True)
-    image, _, tag = IMAGE.rpartition(":")
+    ours = Place.from_environment().others
+    renamed = [_renamed(name, image) for name, image in {"statefall": IMAGE, **ours}.items()]
     source = Path("../" * (len(home.resolve().parts) - 1)) / str(manifests.MANIFESTS / folder).lstrip("/")
     made: dict[str, Any] = {
         "apiVersion": "kustomize.config.k8s.io/v1beta1",
         "kind": "Kustomization",
         "namespace": namespace,
         "resources": [str(source)],
-        "images": [{"name": "statefall", "newName": image, "newTag": tag}],
+        "images": renamed,
         "patches": list(patches),
     }
     (home / "kustomization.yaml").write_text(json.dumps(made))
     return str(home)
+
+
+def _renamed(name: str, image: str) -> dict[str, str]:
+    new, _, tag = image.rpartition(":")
+    return {"name": name, "newName": new, "newTag": tag}
 
 
 def secret(namespace: str) -> None:

@@ -8,10 +8,12 @@ from pathlib import Path
 import httpx
 import pytest
 
+from clusters.kubernetes import manifests
+from clusters.kubernetes.access import DEFAULT_IMAGE
 from clusters.kubernetes.api import OURS, Api
 from clusters.kubernetes.kinds import NAMESPACE
 from tests.k8s.conftest import OVERLAYS
-from tests.kubernetes.conftest import place
+from tests.kubernetes.conftest import IMAGE, place
 from tests.kubernetes.hand import forwarded, kubectl, own, secret
 from tests.kubernetes.timeline import vacant
 from tests.services.backing import wait_until
@@ -21,6 +23,13 @@ pytestmark = [pytest.mark.kubernetes, pytest.mark.timeout(600)]
 NAME = "statefall-by-hand"
 APPLIED_BEFORE = {"overlays/external": "overlays/sticky"}
 """One that goes on top of another, as when somebody changes their mind."""
+
+
+SCALES = (
+    *("-n", NAME, "wait", "horizontalpodautoscaler", "--all"),
+    *("--for=condition=ScalingActive", "--timeout=300s"),
+)
+"""An autoscaler is active once it has the CPU of the replicas that it may scale."""
 
 
 @pytest.fixture
@@ -40,6 +49,20 @@ def answers_through(target: str, port: int) -> None:
         wait_until(lambda: httpx.get(f"{address}/ready", timeout=10).is_success, f"{target} answers")
 
 
+def visited(here: Path) -> list[int]:
+    """How often each replica answered the README's visitor that any answered."""
+    text = (manifests.MANIFESTS / "overlays/client-ip/visitor.yaml").read_text()
+    file = here / "visitor.yaml"
+    file.write_text(text.replace("namespace: statefall", f"namespace: {NAME}").replace(DEFAULT_IMAGE, IMAGE))
+    kubectl("apply", "-f", str(file))
+    kubectl(
+        *("-n", NAME, "wait", "pod/visitor", "--for=jsonpath={.status.phase}=Succeeded", "--timeout=120s")
+    )
+    lines = kubectl("-n", NAME, "logs", "visitor").splitlines()
+    kubectl("delete", "-f", str(file))
+    return [int(line.split()[1]) for line in lines]
+
+
 @pytest.mark.parametrize("overlay", OVERLAYS)
 def test_an_overlay_works_by_hand_and_its_removal_leaves_nothing(
     by_hand: Api, tmp_path: Path, overlay: str
@@ -51,9 +74,12 @@ def test_an_overlay_works_by_hand_and_its_removal_leaves_nothing(
     if first != overlay:
         kubectl("apply", "-k", own(overlay, NAME, tmp_path))
         settle()
+    if overlay == "overlays/autoscale":
+        kubectl(*SCALES)
     if overlay == "overlays/client-ip":
         answers_through("service/stateless", 8000)
         answers_through("service/stateful", 8000)
+        assert visited(tmp_path) == [20]
     else:
         answers_through("deployment/balancer", 8001)
         answers_through("deployment/balancer", 8002)

@@ -25,6 +25,8 @@ pytestmark = [pytest.mark.kubernetes, pytest.mark.timeout(600)]
 
 NAME = "statefall-conductor"
 DEADLINE_S = 400.0
+OTHERS = ",".join(f"{name}={image}" for name, image in place().others.items())
+IMAGES = [{"name": "STATEFALL_IMAGE", "value": IMAGE}, {"name": "STATEFALL_IMAGES", "value": OTHERS}]
 
 
 @pytest.fixture
@@ -43,7 +45,7 @@ def job(words: str, fetch_s: int) -> dict[str, object]:
     container = "/spec/template/spec/containers/0"
     patch = [
         {"op": "replace", "path": f"{container}/args/0", "value": script},
-        {"op": "add", "path": f"{container}/env", "value": [{"name": "STATEFALL_IMAGE", "value": IMAGE}]},
+        {"op": "add", "path": f"{container}/env", "value": IMAGES},
     ]
     return {"target": {"kind": "Job", "name": "conductor"}, "patch": json.dumps(patch)}
 

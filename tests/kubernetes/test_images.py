@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import pytest
 
+from clusters.kubernetes.access import Place, image_name
 from clusters.kubernetes.images import LOAD_HINT, PULL_HINT, full_name, hint_for, lacking, only_local
 from clusters.kubernetes.kinds import Object
+from foundation.errors import InputError
 
 
 def node(name: str, *images: str, unnamed: int = 0) -> Object:
@@ -26,6 +28,37 @@ def node(name: str, *images: str, unnamed: int = 0) -> Object:
 )
 def test_names_are_written_out(image: str, full: str) -> None:
     assert full_name(image) == full
+
+
+@pytest.mark.parametrize(
+    ("image", "name"),
+    [
+        ("postgres:18.6", "postgres"),
+        ("prom/prometheus:v3.13.3", "prom/prometheus"),
+        ("registry:5000/x", "registry:5000/x"),
+        ("registry:5000/x:1", "registry:5000/x"),
+        ("ghcr.io/a/b@sha256:12", "ghcr.io/a/b"),
+    ],
+)
+def test_a_name_has_no_tag(image: str, name: str) -> None:
+    assert image_name(image) == name
+
+
+def test_a_mirrors_images_take_the_place_of_the_public_ones() -> None:
+    asked = "postgres=mirror:5000/postgres:18.6, prom/prometheus=mirror:5000/prometheus@sha256:12"
+    place = Place.from_environment({"STATEFALL_IMAGES": asked, "STATEFALL_IMAGE": "mirror:5000/statefall:1"})
+    assert place.runs("postgres:18.6") == "mirror:5000/postgres:18.6"
+    assert place.runs("prom/prometheus:v3.13.3") == "mirror:5000/prometheus@sha256:12"
+    assert place.runs("traefik:v3.7.15") == "traefik:v3.7.15"
+    assert place.runs("statefall:0.1.0") == "mirror:5000/statefall:1"
+
+
+@pytest.mark.parametrize("asked", ["postgres", "postgres=", "=x:1", "postgres:18=x:1"])
+def test_a_pair_that_names_no_two_images_is_refused(asked: str) -> None:
+    with pytest.raises(InputError, match="takes the place of which") as refused:
+        Place.from_environment({"STATEFALL_IMAGES": asked})
+    assert refused.value.where == "STATEFALL_IMAGES"
+    assert refused.value.exit_code == 2
 
 
 def test_a_node_that_lacks_an_image_is_named() -> None:

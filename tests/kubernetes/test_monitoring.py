@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import math
 import re
-import subprocess
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -13,6 +12,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
+import httpx
 import pytest
 import yaml
 
@@ -24,6 +24,7 @@ from clusters.kubernetes.pods import pod_of
 from clusters.kubernetes.tunnel import fetch, run_in
 from foundation.terms import Service, StateDesign
 from tests.kubernetes.conftest import deployment, place
+from tests.kubernetes.hand import forwarded, kubectl
 from tests.kubernetes.shoppers import Shoppers, shopping
 from tests.kubernetes.timeline import all_ready, wait_until
 
@@ -46,13 +47,6 @@ def panels() -> dict[str, str]:
         for panel in json.loads(file.read_text())["panels"]
         for target in panel["targets"]
     }
-
-
-def kubectl(*arguments: str) -> None:
-    done = subprocess.run(
-        [str(manifests.kubectl()), *arguments], capture_output=True, text=True, check=False, timeout=300.0
-    )
-    assert done.returncode == 0, done.stderr
 
 
 def discovered(api: Api) -> list[dict[str, Any]]:
@@ -123,6 +117,21 @@ def deployed(opened: KubernetesCluster) -> Iterator[KubernetesCluster]:
     opened.withdraw()
 
 
+def shows_its_page(target: str, port: int, path: str, word: str) -> None:
+    """Through the README's port-forward."""
+    with forwarded(place().namespace, target, port) as address:
+        answer = httpx.get(f"{address}{path}", timeout=30.0, trust_env=False)
+    assert answer.is_success
+    assert word in answer.text
+
+
+def may_find_pods() -> list[str]:
+    """Whether Prometheus' own account may do what its discovery of pods does."""
+    name = place().namespace
+    account = f"--as=system:serviceaccount:{name}:prometheus"
+    return [kubectl("-n", name, "auth", "can-i", verb, "pods", account).strip() for verb in ("list", "watch")]
+
+
 def has_data(api: Api, pod: str, query: str) -> bool:
     """Whether the query has a value that is a number, now."""
     body = fetch(api, pod, PORT, f"/api/v1/query?query={quote(query)}", timeout_s=30.0)
@@ -174,6 +183,9 @@ def test_panels_have_data_and_alerts_fire_during_a_run(
     missing = panels()
     assert len(missing) > 30
     with shopping(deployed) as load, prometheus(api, tmp_path) as pod:
+        shows_its_page("service/load", 8089, "/", "Locust")
+        shows_its_page("service/prometheus", 9090, "/-/ready", "Prometheus")
+        assert may_find_pods() == ["yes", "yes"]
         load.wait(lambda: set(rules(api, pod).values()) == {"ok"}, "every rule was evaluated")
         load.go_on()
         assert fired(api, pod) == set()

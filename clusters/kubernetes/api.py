@@ -159,14 +159,17 @@ class Api:
         """Merge changes into something outside of the namespace; the caller has asked whether it should."""
         return self._patch(kind, name, changes)
 
-    def replace(self, kind: Kind, name: str, part: str, value: Object) -> Object:
+    def replace(self, kind: Kind, name: str, part: str, value: Object, *, uid: str) -> Object:
         """Put this in the place of one part (`/spec/template`) of an object of Statefall's, whole."""
         if self._standing(kind, name) is None:
             raise ClusterError(f"{kind.name} {name} is not there")
-        operation = {"op": "replace", "path": part, "value": value}
+        operations = [
+            {"op": "test", "path": "/metadata/uid", "value": uid},
+            {"op": "replace", "path": part, "value": value},
+        ]
         path = kind.path(self.namespace, name)
         return self._json(
-            "PATCH", path, f"change {kind.name} {name}", query=_MANAGED, body=[operation], content=_OPERATIONS
+            "PATCH", path, f"change {kind.name} {name}", query=_MANAGED, body=operations, content=_OPERATIONS
         )
 
     def post(self, kind: Kind, name: str, sub: str, body: Object) -> Object:

@@ -223,6 +223,7 @@ class KubernetesCluster:
     def _opened(self) -> _Opened:
         if self._parts is None:
             raise ClusterError("the cluster is not open")
+        self._parts.tenancy.confirm()
         if self._loss:
             raise ClusterError(self._loss)
         return self._parts
@@ -239,14 +240,12 @@ def _take_down(parts: _Opened, api: Api, run: str) -> None:
         # Whoever took it has cleared what was here, and uses the nodes and the store now.
         parts.tenancy.release()
         return
-    every(
-        (
-            parts.cordons.put_back,
-            partial(remove_all, api, run),
-            partial(store_back, api),
-            parts.tenancy.release,
-        )
-    )
+    try:
+        every((parts.cordons.put_back, partial(remove_all, api, run), partial(store_back, api)))
+    except ClusterError:
+        parts.tenancy.let_expire()
+        raise
+    parts.tenancy.release()
 
 
 def label_value(text: str) -> str:

@@ -8,7 +8,7 @@ from clusters.kubernetes.access import Place
 from clusters.kubernetes.api import Api
 from clusters.kubernetes.images import hint_for
 from clusters.kubernetes.kinds import POD, Object, labels_of, name_of
-from clusters.kubernetes.manifests import COMPONENT
+from clusters.kubernetes.manifests import COMPONENT, RUN_LABEL
 from clusters.kubernetes.observer import Observer, View
 from clusters.kubernetes.pods import waiting_for
 from clusters.protocol import ClusterError
@@ -31,12 +31,30 @@ class Ground:
         assert isinstance(found, list)
         return found
 
-    def remove_pods(self, label: str, value: str, *, grace_s: float = 1.0, timeout_s: float = 30.0) -> None:
-        """Delete the pods that carry this label and wait until none is left. Raises ClusterError."""
-        for thing in self.find(label, value):
+    def remove_pods(
+        self,
+        label: str,
+        value: str,
+        *,
+        of_any_run: bool = False,
+        grace_s: float = 1.0,
+        timeout_s: float = 30.0,
+    ) -> None:
+        """Delete the pods of this label and this run, and wait until none is left. Raises ClusterError."""
+
+        def chosen(view: View) -> list[Object]:
+            found = view.labelled(label, value)
+            return [thing for thing in found if of_any_run or labels_of(thing).get(RUN_LABEL) == self.run]
+
+        def standing() -> list[Object]:
+            found = self.observer.look(chosen)
+            assert isinstance(found, list)
+            return found
+
+        for thing in standing():
             self.api.delete(POD, name_of(thing), uid=str(thing["metadata"]["uid"]), grace_s=grace_s)
-        if not self.observer.wait_for(lambda view: not view.labelled(label, value), timeout_s):
-            left = ", ".join(name_of(thing) for thing in self.find(label, value))
+        if not self.observer.wait_for(lambda view: not chosen(view), timeout_s):
+            left = ", ".join(map(name_of, standing()))
             raise ClusterError(f"these pods were not gone after {timeout_s:.0f} s: {left}")
 
 

@@ -152,8 +152,8 @@ class Infrastructure:
             done = standing.get("status", {}).get("completionTime", "")
             if done > database:
                 return
-            self._ground.api.delete(JOB, name_of(thing))
-            self._ground.remove_pods(COMPONENT, "data")
+            self._ground.api.delete(JOB, name_of(thing), uid=str(standing["metadata"]["uid"]))
+            self._ground.remove_pods(COMPONENT, "data", of_any_run=True)
         self._ground.api.create(thing)
         self._await("data", lambda things: any(succeeded(thing) for thing in things))
 

@@ -17,6 +17,7 @@ from typing import Final
 
 from clusters.kubernetes.api import PART_OF, Api, Refused
 from clusters.kubernetes.kinds import LEASE, Object
+from clusters.protocol import ClusterError
 from foundation.errors import InputError, StatefallError
 
 NAME: Final = "statefall-conductor"
@@ -27,6 +28,7 @@ CORDONED: Final = "statefall/cordoned"
 """Annotation: names of the nodes that this conductor cordoned, comma separated."""
 _LOOK_EVERY_S: Final = 0.5
 _CONFLICT: Final = 409
+_TAKEN_OVER: Final = "another run took over the namespace"
 _MICRO_TIME: Final = "%Y-%m-%dT%H:%M:%S.%fZ"
 
 
@@ -42,6 +44,8 @@ class Tenancy:
         self._uid = ""
         """Of the Lease that was taken; empty while none is held."""
         self._noted: tuple[str, ...] = ()
+        self._renewed_at = 0.0
+        """Wall clock: a machine that slept has to count its sleep."""
         self.lost = False
         """Whether it is known that somebody else took the namespace, or that the Lease was removed."""
 
@@ -64,7 +68,14 @@ class Tenancy:
                     "another run began at the same moment", where=f"namespace {self._api.namespace}"
                 ) from refusal
             raise
+        self._renewed_at = time.time()
         self._thread.start()
+
+    def confirm(self) -> None:
+        """Raises ClusterError when the namespace is another's after a time without renewal; else free."""
+        if self._uid and time.time() - self._renewed_at > DURATION_S and self.taken():
+            self._lose()
+            raise ClusterError(_TAKEN_OVER)
 
     def taken(self) -> bool:
         """Whether another conductor has the namespace now; asked anew. Not so where nobody has it."""
@@ -82,11 +93,15 @@ class Tenancy:
                 self._write({"metadata": {"annotations": {CORDONED: ",".join(nodes) or None}}})
             self._noted = tuple(nodes)
 
-    def release(self) -> None:
-        """Let go. Idempotent. While nodes are noted the Lease stays, unrenewed, for `statefall recover`."""
+    def let_expire(self) -> None:
+        """Renew it no more, and leave it: `statefall recover` finds by it what could not be taken away."""
         self._ending.set()
         if self._thread.is_alive():
             self._thread.join()
+
+    def release(self) -> None:
+        """Let go. Idempotent. While nodes are noted the Lease stays, unrenewed, for `statefall recover`."""
+        self.let_expire()
         if self._noted:
             return
         if self._uid:
@@ -103,12 +118,16 @@ class Tenancy:
                 with self._writing:
                     standing = self._api.get(LEASE, NAME)
                     if standing is None or not self._is_ours(standing):
-                        self.lost = True
-                        self._on_loss("another run took over the namespace")
+                        self._lose()
                         return
                     self._write({"spec": {"renewTime": _now()}})
+                    self._renewed_at = time.time()
             except StatefallError:
                 continue  # out of reach: the watches say so; until then it is tried again
+
+    def _lose(self) -> None:
+        self.lost = True
+        self._on_loss(_TAKEN_OVER)
 
     def _is_ours(self, standing: Object) -> bool:
         return str(standing["metadata"]["uid"]) == self._uid

@@ -11,7 +11,7 @@ from clusters.kubernetes.kinds import LEASE, NAMESPACE, NODE, POD, Object, label
 from clusters.kubernetes.lease import NAME, lives, nodes_to_put_back
 from clusters.kubernetes.manifests import COMPONENT, RUN_LABEL
 from clusters.kubernetes.pods import pod_of
-from clusters.kubernetes.removal import every, remove_all
+from clusters.kubernetes.removal import IN_A_CELL, every, remove_all
 from clusters.kubernetes.tunnel import run_in
 from clusters.protocol import ClusterError
 from foundation.errors import InputError
@@ -92,7 +92,8 @@ def _runs(api: Api) -> set[str]:
     found: list[Object] = [namespace] if namespace else []
     lease = api.get(LEASE, NAME)
     runs = {str(lease["spec"]["holderIdentity"])} if lease else set()
-    found += api.list(POD, f"{OURS},{RUN_LABEL}").items
+    for kind in (POD, *IN_A_CELL):
+        found += api.list(kind, f"{OURS},{RUN_LABEL}").items
     return runs | {labels_of(thing)[RUN_LABEL] for thing in found if RUN_LABEL in labels_of(thing)}
 
 

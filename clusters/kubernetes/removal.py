@@ -24,18 +24,21 @@ from clusters.kubernetes.kinds import (
     SERVICE_ACCOUNT,
     STATEFUL_SET,
     Kind,
+    Object,
     labels_of,
     name_of,
 )
-from clusters.kubernetes.manifests import RUN_LABEL
+from clusters.kubernetes.manifests import RUN_LABEL, SECRET_NAME, containers
 from clusters.protocol import ClusterError
 from foundation.errors import Interrupted, StatefallError
 
 GONE_TIMEOUT_S: Final = 120.0
 _LOOK_EVERY_S: Final = 0.3
-_IN_A_CELL: Final = (JOB, DEPLOYMENT, INGRESS, SERVICE, DISRUPTION_BUDGET, CONFIG_MAP)
+IN_A_CELL: Final = (JOB, DEPLOYMENT, INGRESS, SERVICE, DISRUPTION_BUDGET, CONFIG_MAP)
 _IN_THE_INFRASTRUCTURE: Final = (STATEFUL_SET, NETWORK_POLICY, ROLE_BINDING, ROLE, SERVICE_ACCOUNT, SECRET)
 """Made by those who may; a conductor with the Role of k8s/conductor makes none of them."""
+_WORKLOADS: Final = (DEPLOYMENT, STATEFUL_SET, JOB)
+_LAST_APPLIED: Final = "kubectl.kubernetes.io/last-applied-configuration"
 
 
 def every(steps: Iterable[Callable[[], object]]) -> None:
@@ -55,15 +58,18 @@ def every(steps: Iterable[Callable[[], object]]) -> None:
 def remove_all(api: Api, run: str) -> list[str]:
     """Delete all that the run made, the namespace too if it is the run's; what was removed, in words.
 
-    Raises ClusterError with all that could not be removed.
+    What somebody has since applied by hand is theirs: it stays, with the namespace and the secret that it
+    needs, and loses the run's label. Raises ClusterError with all that could not be removed.
     """
     namespace = api.get(NAMESPACE, api.namespace)
     if namespace is None:
         return []
-    if labels_of(namespace).get(RUN_LABEL) == run:
+    of_others = _of_others(api, run)
+    owned = labels_of(namespace).get(RUN_LABEL) == run
+    if owned and not of_others and not _applied(namespace):
         # First the namespace: from then on no controller makes a new pod in it.
         if "deletionTimestamp" not in namespace["metadata"]:
-            api.delete(NAMESPACE, api.namespace)
+            api.delete(NAMESPACE, api.namespace, uid=str(namespace["metadata"]["uid"]))
         _end_pods(api, OURS)
         _await_end(api)
         return [f"namespace {api.namespace} with all that was in it"]
@@ -71,30 +77,71 @@ def remove_all(api: Api, run: str) -> list[str]:
     removed: list[str] = []
 
     def remove(kind: Kind) -> None:
-        if kind in _IN_A_CELL or api.allowed("delete", kind.group, kind.plural):
-            removed.extend(_remove(api, kind, label))
+        if kind not in IN_A_CELL and not api.allowed("delete", kind.group, kind.plural):
+            return
+        for thing in api.list(kind, label).items:
+            if _applied(thing) or (kind is SECRET and any(map(_needs_the_secret, of_others))):
+                _disown(api, kind, thing)
+            else:
+                removed.extend(_remove(api, kind, thing))
 
-    kinds = (*_IN_A_CELL, *_IN_THE_INFRASTRUCTURE)
-    every([*(partial(remove, kind) for kind in kinds), partial(_end_pods, api, label)])
+    spared = [dict(thing["spec"]["selector"]["matchLabels"]) for thing in of_others]
+    steps = [partial(remove, kind) for kind in (*IN_A_CELL, *_IN_THE_INFRASTRUCTURE)]
+    every([*steps, partial(_end_pods, api, label, spared)])
+    if owned:
+        _disown(api, NAMESPACE, namespace)
     return removed
+
+
+def _of_others(api: Api, run: str) -> list[Object]:
+    """What makes pods here and is not the run's, or not its alone."""
+    kinds = [kind for kind in _WORKLOADS if kind in IN_A_CELL or api.allowed("list", kind.group, kind.plural)]
+    found = [thing for kind in kinds for thing in api.list(kind).items]
+    return [thing for thing in found if labels_of(thing).get(RUN_LABEL) != run or _applied(thing)]
+
+
+def _applied(thing: Object) -> bool:
+    """Whether a person, or a tool of theirs, applied it: a run creates and never does."""
+    metadata = thing["metadata"]
+    managers = metadata.get("managedFields") or []
+    return _LAST_APPLIED in (metadata.get("annotations") or {}) or any(
+        entry.get("operation") == "Apply" for entry in managers
+    )
+
+
+def _needs_the_secret(thing: Object) -> bool:
+    return any(
+        entry.get("valueFrom", {}).get("secretKeyRef", {}).get("name") == SECRET_NAME
+        for container in containers(thing)
+        for entry in container.get("env", [])
+    )
+
+
+def _disown(api: Api, kind: Kind, thing: Object) -> None:
+    if RUN_LABEL in labels_of(thing):
+        api.patch(kind, name_of(thing), {"metadata": {"labels": {RUN_LABEL: None}}})
 
 
 def remove_labelled(api: Api, labels: str) -> list[str]:
     """Delete what belongs to a cell or a load generator and carries these labels; in words."""
-    return [words for kind in _IN_A_CELL for words in _remove(api, kind, labels)]
-
-
-def _remove(api: Api, kind: Kind, labels: str) -> list[str]:
     return [
-        f"{kind.name} {name_of(thing)}"
+        words
+        for kind in IN_A_CELL
         for thing in api.list(kind, labels).items
-        if api.delete(kind, name_of(thing), uid=str(thing["metadata"]["uid"]))
+        for words in _remove(api, kind, thing)
     ]
 
 
-def _end_pods(api: Api, labels: str) -> None:
+def _remove(api: Api, kind: Kind, thing: Object) -> list[str]:
+    gone = api.delete(kind, name_of(thing), uid=str(thing["metadata"]["uid"]))
+    return [f"{kind.name} {name_of(thing)}"] if gone else []
+
+
+def _end_pods(api: Api, labels: str, spared: Iterable[dict[str, str]] = ()) -> None:
+    """All that carry these labels, but those that any of the `spared` selectors selects."""
     for thing in api.list(POD, labels).items:
-        api.delete(POD, name_of(thing), uid=str(thing["metadata"]["uid"]), grace_s=1)
+        if not any(selector.items() <= labels_of(thing).items() for selector in spared):
+            api.delete(POD, name_of(thing), uid=str(thing["metadata"]["uid"]), grace_s=1)
 
 
 def _await_end(api: Api) -> None:

@@ -10,7 +10,8 @@ from clusters.kubernetes import manifests
 from clusters.kubernetes.api import OURS
 from clusters.kubernetes.ground import Ground, refuse_hopeless, states
 from clusters.kubernetes.infrastructure import Infrastructure
-from clusters.kubernetes.kinds import AUTOSCALER, DEPLOYMENT, REPLICA_SET, Object, name_of
+from clusters.kubernetes.kinds import AUTOSCALER, DEPLOYMENT, REPLICA_SET, Object, labels_of, name_of
+from clusters.kubernetes.manifests import RUN_LABEL
 from clusters.kubernetes.observer import View
 from clusters.kubernetes.pods import DEPLOYMENT_LABEL, pod_of
 from clusters.kubernetes.refusals import wait_for_pods
@@ -31,6 +32,8 @@ class Rollout:
     def __init__(self, ground: Ground, infrastructure: Infrastructure) -> None:
         self._ground, self._infrastructure = ground, infrastructure
         self._deployment: Deployment | None = None
+        self._uid = ""
+        """Of its Deployment, once that was made: cells of the next run have the same names."""
 
     @property
     def running(self) -> Deployment:
@@ -48,7 +51,9 @@ class Rollout:
             manifests.cell(rendered, deployment), self._ground.place, self._ground.run
         )
         for thing in objects:
-            self._ground.api.create(thing)
+            made = self._ground.api.create(thing)
+            if thing["kind"] == DEPLOYMENT.name:
+                self._uid = str(made["metadata"]["uid"])
         self._await_replicas(deadline, timeout_s)
         if deployment.balancer is not Balancer.CLIENT_IP:
             self._await_route(deadline)
@@ -58,15 +63,16 @@ class Rollout:
         if self._deployment is None:
             return
         name = self._deployment.name
-        if self._ground.api.get(DEPLOYMENT, name) is not None:
+        standing = self._ground.api.get(DEPLOYMENT, name)
+        if standing is not None and self._is_ours(standing):
             # None wanted, and all told to end: else the controller replaces the pods that are removed next.
-            self._ground.api.patch(DEPLOYMENT, name, {"spec": {"replicas": 0}})
+            self._ground.api.patch(DEPLOYMENT, name, self._ours({"spec": {"replicas": 0}}))
             self._ground.observer.wait_for(
                 lambda view: all(pod_of(thing).terminating for thing in view.of(name)), _SCALE_TIMEOUT_S
             )
         self._ground.remove_pods(DEPLOYMENT_LABEL, name)
-        remove_labelled(self._ground.api, f"{OURS},{DEPLOYMENT_LABEL}={name}")
-        self._deployment = None
+        remove_labelled(self._ground.api, f"{OURS},{DEPLOYMENT_LABEL}={name},{RUN_LABEL}={self._ground.run}")
+        self._deployment, self._uid = None, ""
         self._ground.observer.follow("")
 
     def scale(self, replicas: int) -> tuple[Pod, ...]:
@@ -77,7 +83,7 @@ class Rollout:
         self._refuse_autoscaled(name)
         before = self._ground.observer.pods(name)
         staying = [pod.uid for pod in before if not pod.terminating]
-        self._ground.api.patch(DEPLOYMENT, name, {"spec": {"replicas": replicas}}, sub="scale")
+        self._ground.api.patch(DEPLOYMENT, name, self._ours({"spec": {"replicas": replicas}}), sub="scale")
         leaving = max(len(staying) - replicas, 0)
 
         def chosen(view: View) -> list[Pod]:
@@ -94,7 +100,7 @@ class Rollout:
         """Begin a rolling update: the same service under a new revision."""
         now = datetime.now(UTC).isoformat()
         template = {"metadata": {"annotations": {_ROLLED: now}}}
-        self._ground.api.patch(DEPLOYMENT, self.running.name, {"spec": {"template": template}})
+        self._ground.api.patch(DEPLOYMENT, self.running.name, self._ours({"spec": {"template": template}}))
 
     def undo(self) -> None:
         """Begin to roll back to the revision before, as `kubectl rollout undo` does."""
@@ -106,7 +112,7 @@ class Rollout:
         template: Object = revisions[-2]["spec"]["template"]
         template["metadata"]["labels"].pop("pod-template-hash", None)
         # The template alone: a status that is written meanwhile is no conflict.
-        self._ground.api.replace(DEPLOYMENT, name, "/spec/template", template)
+        self._ground.api.replace(DEPLOYMENT, name, "/spec/template", template, uid=self._uid)
 
     # -- inside ---------------------------------------------------------------------------------------
 
@@ -136,6 +142,13 @@ class Rollout:
             if time.monotonic() > deadline:
                 raise ClusterError(f"{name}: the balancer routes to {sorted(routed)}, not {sorted(wanted)}")
             time.sleep(_LOOK_EVERY_S)
+
+    def _is_ours(self, standing: Object) -> bool:
+        return labels_of(standing).get(RUN_LABEL) == self._ground.run
+
+    def _ours(self, changes: Object) -> Object:
+        """The changes, refused by the API server where another Deployment took the place of this one."""
+        return {**changes, "metadata": {"uid": self._uid}}
 
     def _refuse_autoscaled(self, name: str) -> None:
         for autoscaler in self._ground.api.list(AUTOSCALER, OURS).items:

@@ -13,7 +13,20 @@ import pytest
 
 from clusters.kubernetes import KubernetesCluster, recover
 from clusters.kubernetes.api import OURS, Api
-from clusters.kubernetes.kinds import DEPLOYMENT, JOB, LEASE, NAMESPACE, NODE, POD, SERVICE, name_of
+from clusters.kubernetes.kinds import (
+    DEPLOYMENT,
+    DISRUPTION_BUDGET,
+    JOB,
+    LEASE,
+    NAMESPACE,
+    NETWORK_POLICY,
+    NODE,
+    POD,
+    SECRET,
+    SERVICE,
+    STATEFUL_SET,
+    name_of,
+)
 from clusters.kubernetes.manifests import COMPONENT
 from clusters.kubernetes.tunnel import run_in
 from foundation.errors import InputError
@@ -86,7 +99,7 @@ def test_an_installation_that_stood_before_stands_afterwards(spoiled: Api) -> No
     standing = KubernetesCluster(Path("by-hand"), place=place(spoiled.namespace))
     standing.open()
     # As if set up by hand: the namespace and what is in it belong to no run.
-    for kind in (POD, SERVICE, JOB, DEPLOYMENT):
+    for kind in (POD, SERVICE, JOB, DEPLOYMENT, STATEFUL_SET, DISRUPTION_BUDGET, NETWORK_POLICY, SECRET):
         for thing in spoiled.list(kind, OURS).items:
             spoiled.patch(kind, name_of(thing), {"metadata": {"labels": {"statefall/run": None}}})
     spoiled._patch(NAMESPACE, spoiled.namespace, {"metadata": {"labels": {"statefall/run": None}}})

@@ -1,7 +1,8 @@
 """Stale reads and foreign sessions, looked for in 100,000 operations each: `python -m benchmarks.wanderers`.
 
 Three real replicas of each design in which any replica serves any session, on a real database and store.
-Users who move with every request must see exactly what was acknowledged to them; users who come and go
+Users who move with every request must see exactly what was acknowledged to them; tabs of one browser never
+an older version than was acknowledged to any, and no version twice; users who come and go
 (logins, logouts, expiry) must only ever be answered with their own session. The workloads and what they
 check are in `tests/services/sessions/wanderers.py`. Exit code 1 when something was wrong.
 """
@@ -22,17 +23,19 @@ from tests.services.backing import Valkey, postgres
 from tests.services.conftest import SHOP
 from tests.services.sessions.designs import SHARED
 from tests.services.sessions.processes import replicas, wait_for_peers
-from tests.services.sessions.wanderers import Tally, come_and_go, wander
+from tests.services.sessions.wanderers import Tally, come_and_go, share, wander
 
 PUBLISHED = Path(__file__).parents[1] / "results/published/wanderers"
 PODS = ("pod-a", "pod-b", "pod-c")
 EXPIRY_S = 2.0
+WORKLOADS = {"moving": 3600.0, "sharing": 3600.0, "coming and going": EXPIRY_S}
+"""How long a session lives unused, in seconds."""
 
 
 def run(design: SessionDesign, operations: int, seed: int, database_url: str) -> dict[str, Any]:
-    """Both workloads on fresh replicas of one design."""
+    """All workloads on fresh replicas of one design."""
     measured: dict[str, Any] = {"design": design.value}
-    for name, ttl_s in (("moving", 3600.0), ("coming and going", EXPIRY_S)):
+    for name, ttl_s in WORKLOADS.items():
         store = Valkey()
         store.start()
         try:
@@ -43,6 +46,8 @@ def run(design: SessionDesign, operations: int, seed: int, database_url: str) ->
                 begin = time.monotonic()
                 if name == "moving":
                     tally = wander(served, operations, threads=6, seed=seed)
+                elif name == "sharing":
+                    tally = share(served, operations, threads=6, seed=seed)
                 else:
                     tally = come_and_go(served, operations, threads=6, seed=seed, expiry_s=EXPIRY_S)
                 measured[name] = result(tally, time.monotonic() - begin)
@@ -81,9 +86,7 @@ def main() -> int:
         "designs": designs,
     }
     (given.out / "measured.json").write_text(json.dumps(document, indent=2) + "\n")
-    wrong = [
-        words for one in designs for name in ("moving", "coming and going") for words in one[name]["wrong"]
-    ]
+    wrong = [words for one in designs for name in WORKLOADS for words in one[name]["wrong"]]
     print(f"{len(wrong)} wrong answers")
     return 1 if wrong else 0
 

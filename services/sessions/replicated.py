@@ -73,7 +73,14 @@ class ReplicatedSessions:
         self._search = Search(boot, self._holdings, self._members, self._client, codec)
         self._locks = KeyLocks()
         self._answers = Answers(
-            boot, self._holdings, self._members, self._copies, codec, self._locks, measures
+            boot,
+            self._holdings,
+            self._members,
+            self._copies,
+            codec,
+            self._locks,
+            measures,
+            self._search.searching,
         )
         self._repair = Repair(
             boot, ttl_s, self._holdings, self._members, self._copies, self._client, measures, clock
@@ -146,7 +153,7 @@ class ReplicatedSessions:
                 return False
             backup = self._holdings.backup(key)
             if backup is not None:
-                self._copies.forget(backup, key, session.epoch, Ended.LOGGED_OUT)
+                self._copies.forget_now(backup, key, session.epoch, Ended.LOGGED_OUT)
             return self._holdings.finish(key, Ended.LOGGED_OUT)
 
     def ended(self, key: str) -> Ended | None:
@@ -199,12 +206,13 @@ class ReplicatedSessions:
         session = self._mine(key, epoch)
         if session is not None or self._holdings.ended(key, epoch) is not None:
             return session
-        found = self._search.take_over(key, epoch)
-        if found is None:
-            return self._mine(key, epoch)
+        with self._search.under_way(key):
+            found = self._search.take_over(key, epoch)
+            if found is None:
+                return self._mine(key, epoch)
+            kept = Kept(found.kept.session, self._ttl_s)  # this is a use: its time to live begins anew
+            self._holdings.own(kept, found.copy_at)
         self._measures.handed_over.labels("in").inc()
-        kept = Kept(found.kept.session, self._ttl_s)  # this is a use: its time to live begins anew
-        self._holdings.own(kept, found.copy_at)
         if found.copy_at is None or not self._members.can_stay(found.copy_at):
             try:
                 self._holdings.copied(kept.session, self._copies.put(kept, found.copy_at))

@@ -33,9 +33,11 @@ class Answers:
         codec: SessionCodec,
         locks: KeyLocks,
         measures: SessionMeasures,
+        searching: Callable[[str], bool],
     ) -> None:
+        """`searching`: whether this replica may be about to own a session."""
         self._boot, self._holdings, self._members, self._copies = boot, holdings, members, copies
-        self._codec, self._locks, self._measures = codec, locks, measures
+        self._codec, self._locks, self._measures, self._searching = codec, locks, measures, searching
         self.leaving = False
         """This replica has told the others to take over: from here on it gives nothing away."""
         self.on_leave: list[Callable[[], None]] = []
@@ -64,6 +66,7 @@ class Answers:
         """Give a session away, if it is ours to give."""
         self._stay()
         key, taker, rank = message["key"], message["taker"], message["rank"]
+        searching = self._searching(key)  # before its standing: what comes to be owned meanwhile shows there
         if rank is not None:
             promoted = self._holdings.promote(key, taker, (rank[0], rank[1]))
             if promoted is not None:
@@ -79,7 +82,7 @@ class Answers:
                 if copy_at is not None and copy_at != taker:
                     self._copies.forget(copy_at, key, kept.session.epoch - 1)
                 return {"session": seal(self._codec, kept)}
-        return {"standing": standing_message(self._holdings.standing(key))}
+        return {"standing": standing_message(self._holdings.standing(key)), "searching": searching}
 
     def newest(self, message: Message) -> Mapping[str, Any]:
         """What is known of sessions."""

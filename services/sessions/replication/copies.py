@@ -111,6 +111,18 @@ class Copies:
         """Have a copy forgotten, soon: nobody waits for it."""
         self._useless.put((boot, [key, epoch, ended.value if ended else None]))
 
+    def forget_now(self, boot: str, key: str, epoch: int, ended: Ended) -> None:
+        """Have the copy of a session that ended forgotten before that is answered; soon, if it is silent."""
+        member = self._members.get(boot)
+        if member is None:
+            return
+        try:
+            self._client.call(member, Call.FORGET, {"copies": [[key, epoch, ended.value]]})
+        except PeerGone:
+            logger.debug("gone with its copies")
+        except PeerSilent:
+            self.forget(boot, key, epoch, ended)
+
     def forget_useless(self) -> None:
         """Tell the replicas what they may forget."""
         by_boot: dict[str, list[Sealed]] = defaultdict(list)

@@ -29,7 +29,7 @@ class Call(StrEnum):
     """What one replica can ask of another."""
 
     COPY = "copy"  # owner, sessions [[key, epoch, version, left_s, sealed]] -> refused [key]
-    TAKE = "take"  # key, taker, epoch at least, rank of the copy to promote -> session, or a standing
+    TAKE = "take"  # key, taker, epoch at least, rank of a copy to promote -> session, or standing, searching
     NEWEST = "newest"  # keys -> standings, in this order
     RENEW = "renew"  # sessions [[key, epoch, version, left_s]] -> missing [key], superseded [key]
     FORGET = "forget"  # copies [[key, epoch, ended or null]] -> {}

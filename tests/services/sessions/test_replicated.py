@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
+from threading import Event
 from typing import Any
 
 import httpx
@@ -13,6 +16,7 @@ from services.refusals import Unavailable
 from services.sessions.protocol import Ended, SessionStore
 from services.sessions.replicated import ReplicatedSessions
 from services.sessions.replication.wire import MAC_HEADER, Call, Message, Peers, pack
+from services.sessions.session import Kept
 from services.settings import SessionDesign
 from tests.services.backing import DEADLINE_S, Valkey, wait_until
 from tests.services.sessions.conftest import MakeHousehold
@@ -128,6 +132,60 @@ def test_a_write_of_an_earlier_owner_is_done_on_the_newest_version(house: Househ
     assert versions(a.update(KEY, act)) == 2  # its client's cookie is old and does not tell
 
 
+def on_its_way_to(replica: ReplicatedSessions, monkeypatch: pytest.MonkeyPatch) -> Event:
+    """Whatever it takes over from now on has arrived only when this event is set."""
+    arrive, own = Event(), replica._holdings.own
+
+    def late(kept: Kept, backup: str | None) -> None:
+        assert arrive.wait(DEADLINE_S)
+        own(kept, backup)
+
+    monkeypatch.setattr(replica._holdings, "own", late)
+    return arrive
+
+
+def test_a_session_on_its_way_is_waited_for_and_not_promoted_from_its_copy(
+    house: Household, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    a, b, c = house.start("a"), house.start("b"), house.start("c")
+    c.create(session())
+    assert isinstance(b, ReplicatedSessions)
+    arrive = on_its_way_to(b, monkeypatch)
+    with ThreadPoolExecutor(2) as threads:
+        first = threads.submit(b.update, KEY, act)
+        wait_until(lambda: c.active() == 0, "c has given it away")
+        with pytest.raises(Unavailable, match="moving"):  # longer on its way than anybody waits
+            a.load(KEY)
+        second = threads.submit(a.update, KEY, act)
+        time.sleep(0.1)  # a asks meanwhile; it must not have decided anything
+        assert not second.done()
+        arrive.set()
+        one, two = first.result(), second.result()
+    assert one is not None
+    assert two is not None
+    assert (one.version, two.version) == (session().version + 1, session().version + 2)
+    assert (a.active(), b.active(), c.active()) == (1, 0, 0)
+
+
+def test_a_session_that_never_arrived_is_taken_from_its_copy(house: Household) -> None:
+    a, b, c = house.start("a"), house.start("b"), house.start("c")
+    c.create(session())
+    assert isinstance(c, ReplicatedSessions)
+    assert c._holdings.release(KEY, "b", 0) is not None  # and the answer was lost
+    found = a.load(KEY)
+    assert found is not None
+    assert found.version == session().version
+    assert (a.active(), b.active(), c.active()) == (1, 0, 0)
+
+
+def test_several_that_search_for_what_nobody_has_find_that_out(house: Household) -> None:
+    replicas = [house.start(name) for name in ("a", "b", "c")]
+    with ThreadPoolExecutor(3) as threads:
+        for _ in range(20):
+            together = [threads.submit(replica.load, "never-was") for replica in replicas]
+            assert [one.result() for one in together] == [None, None, None]
+
+
 def test_a_copy_from_before_the_clients_last_move_is_not_served(house: Household) -> None:
     a, _ = house.start("a"), house.start("b")
     a.create(session())
@@ -172,7 +230,6 @@ def test_a_logout_outlives_its_replica(house: Household) -> None:
     a, b, _ = house.start("a"), house.start("b"), house.start("c")
     a.create(session())
     assert b.delete(KEY)
-    wait_until(lambda: total(house, "statefall_sessions_backed_up") == 0, "its copy is forgotten")
     house.kill("b")
     assert a.load(KEY) is None
     assert a.ended(KEY) is Ended.LOGGED_OUT

@@ -14,7 +14,7 @@ from tests.services.backing import Valkey
 from tests.services.serving import Served
 from tests.services.sessions.designs import SHARED
 from tests.services.sessions.processes import replicas, wait_for_peers
-from tests.services.sessions.wanderers import come_and_go, wander
+from tests.services.sessions.wanderers import come_and_go, share, wander
 
 OPERATIONS = 1_700
 EXPIRY_S = 2.0
@@ -38,6 +38,13 @@ def test_a_user_who_wanders_sees_what_was_acknowledged_and_nothing_older(served:
     assert tally.wrong == []
     assert tally.done == OPERATIONS
     assert tally.seen["refused"] < OPERATIONS / 20
+    assert min(tally.seen["write"], tally.seen["read"]) > OPERATIONS / 4
+
+
+@pytest.mark.timeout(600)
+def test_the_tabs_of_a_browser_share_one_session_wherever_they_ask(served: list[Served]) -> None:
+    tally = share(served, OPERATIONS, threads=6, seed=1)
+    assert tally.wrong == []
     assert min(tally.seen["write"], tally.seen["read"]) > OPERATIONS / 4
 
 

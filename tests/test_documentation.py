@@ -57,6 +57,7 @@ def test_every_link_to_a_file_of_the_project_leads_somewhere(page: Path) -> None
         ("docs/kubernetes.md", "seed-7-local"),
         ("docs/kubernetes.md", "seed-7-kubernetes"),
         ("docs/kubernetes.md", "client-ip"),
+        ("docs/kubernetes.md", "client-ip-spared"),
         ("results/published/caching/README.md", "caching"),
         ("results/published/connections/README.md", "connections"),
         ("results/published/live/README.md", "live"),

@@ -20,7 +20,7 @@ from foundation.verdicts import LoadResult
 from loadtests.channel import load_result
 from loadtests.config import LoadConfig
 from loadtests.engine import Report
-from loadtests.merge import TickMerger, merge_marks, merge_results
+from loadtests.merge import PATIENCE_TICKS, TickMerger, merge_marks, merge_results
 from loadtests.recorder import FIRST_PHASE
 
 CALL_LIMIT_S: Final = 5.0
@@ -169,6 +169,10 @@ class Crew:
         tick = report["tick"]
         if tick is not None and self._ticks is not None:
             tick["monotonic_s"] += member.offset_s
+            if self._ticks.late(tick):
+                self.fault(
+                    f"load worker {name} reported too late: {PATIENCE_TICKS} ticks or more behind the others"
+                )
             self._events += self._ticks.add(name, tick)
 
     def _ask_all(

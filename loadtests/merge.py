@@ -25,7 +25,7 @@ SUMMED: Final = (
     "lost_so_far",
 )
 PATIENCE_TICKS: Final = 5
-"""A process that lags so many ticks behind the others is not waited for."""
+"""A process that lags so many ticks behind the others is not waited for; what it reports then is too late."""
 
 
 def sum_counts(counts: Iterable[RequestCounts]) -> RequestCounts:
@@ -90,10 +90,13 @@ class TickMerger:
 
     def add(self, member: str, tick: Tick) -> list[Event]:
         """Take a tick in; returns the events that it completes, in order."""
-        number = tick["number"]
-        if number > self._done:
-            self._held.setdefault(number, {})[member] = tick
+        if not self.late(tick):
+            self._held.setdefault(tick["number"], {})[member] = tick
         return self._complete()
+
+    def late(self, tick: Tick) -> bool:
+        """Whether its event has gone out without it."""
+        return int(tick["number"]) <= self._done
 
     def drop(self, member: str) -> list[Event]:
         """This process will report no more."""

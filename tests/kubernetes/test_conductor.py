@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import shlex
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -12,20 +13,27 @@ import pytest
 
 from clusters.kubernetes import manifests
 from clusters.kubernetes.api import OURS, Api
-from clusters.kubernetes.kinds import NAMESPACE, name_of
+from clusters.kubernetes.kinds import LEASE, NAMESPACE, name_of
+from clusters.kubernetes.lease import NAME as LEASE_NAME
 from foundation.terms import Service
 from results.model import Outcome, Summary
 from tests.kubernetes.conftest import IMAGE, place
 from tests.kubernetes.hand import kubectl, own, secret
+from tests.kubernetes.leftovers import cordoned, left_by_runs, made_by_runs, nodes_as_before
 from tests.kubernetes.test_experiment import PHASES
 from tests.kubernetes.timeline import vacant
-from tests.main_job.conductor import overrides, run_folder
+from tests.main_job.conductor import SMALL_LOAD, overrides, run_folder
 
 pytestmark = [pytest.mark.kubernetes, pytest.mark.timeout(600)]
 
 NAME = "statefall-conductor"
 DEADLINE_S = 400.0
 OTHERS = ",".join(f"{name}={image}" for name, image in place().others.items())
+DRAIN = (
+    *("drain", "--seed", "7"),
+    *overrides(("matrix.state=[memory]", "matrix.fault=[drain]", "phases.warmup_s=4", "phases.baseline_s=1")),
+    *overrides(SMALL_LOAD),
+)
 IMAGES = [{"name": "STATEFALL_IMAGE", "value": IMAGE}, {"name": "STATEFALL_IMAGES", "value": OTHERS}]
 
 
@@ -102,3 +110,42 @@ def test_the_job_ends_as_its_run_did(empty: Api, tmp_path: Path) -> None:
     text = said()
     assert "unknown experiment 'nonsense'" in text
     assert text.rstrip().endswith("exit code 2")
+
+
+@pytest.fixture
+def may_cordon(empty: Api, tmp_path: Path) -> Iterator[None]:
+    """The right to nodes of `nodes.yaml`, under a name of the tests' own."""
+    text = (manifests.MANIFESTS / "conductor" / "nodes.yaml").read_text()
+    for written, tried in (
+        ("name: statefall-nodes", f"name: {NAME}"),
+        ("namespace: statefall", f"namespace: {NAME}"),
+    ):
+        assert written in text
+        text = text.replace(written, tried)
+    file = tmp_path / "nodes.yaml"
+    file.write_text(text)
+    kubectl("apply", "-f", str(file))
+    try:
+        with nodes_as_before(empty):
+            yield
+    finally:
+        kubectl("delete", "-f", str(file))
+
+
+def test_a_conductor_whose_job_is_deleted_takes_its_cell_its_load_and_its_cordon_away(
+    empty: Api, may_cordon: None, tmp_path: Path
+) -> None:
+    set_up(own("conductor", NAME, tmp_path, [job(shlex.join(DRAIN), fetch_s=3600)]))
+    deadline = time.monotonic() + DEADLINE_S
+    before = cordoned(empty)
+    while cordoned(empty) == before:
+        assert time.monotonic() < deadline, f"it came to no drain: {said()}"
+        time.sleep(0.1)
+    standing = made_by_runs(empty)
+    assert "Job load" in standing
+    assert any(thing.startswith("Deployment ") for thing in standing)
+    kubectl("-n", NAME, "delete", "job", "conductor")
+    kubectl("-n", NAME, "wait", "--for=delete", "pod", "-l", "job-name=conductor", "--timeout=180s")
+    assert left_by_runs(empty) == []
+    assert cordoned(empty) == before
+    assert empty.get(LEASE, LEASE_NAME) is None

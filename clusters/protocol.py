@@ -180,5 +180,8 @@ class Cluster(Protocol):
     def start_load(self, config: bytes) -> str:
         """Start the load generator with its JSON configuration; returns its control URL once it answers."""
 
+    def load_end(self) -> str:
+        """How the load generator ended of itself, in words; empty while it lives, or where nobody knows."""
+
     def stop_load(self) -> None:
         """End the load generator's processes; a no-op when none runs."""

@@ -33,6 +33,7 @@ class Kind(StrEnum):
     FAULT_RECOVERED = "fault_recovered"  # fault, ready_replicas
     FAULT_FAILED = "fault_failed"  # fault, reason: the act failed or no effect was seen
 
+    LOAD_LOST = "load_lost"  # reason: how the load generator ended; its cell has no books
     TICK = "tick"  # phase, interval_s, scheduled, completed, failed, dropped, in_flight, live_sessions,
     #                lost_so_far, logins, service_ms {p50, p90, p99, max} [null when nothing completed]
     SESSION_STARTED = "session_started"  # session, shopper, user_id, pod, boot

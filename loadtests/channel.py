@@ -27,7 +27,7 @@ from typing import Any, cast
 import httpx
 
 from foundation.clock import Instant
-from foundation.errors import StatefallError
+from foundation.errors import RunInvalid
 from foundation.events import Event
 from foundation.verdicts import Answers, LoadResult, RealtimeCounts, RequestCounts, SessionRecord, Verdict
 
@@ -36,7 +36,7 @@ LIVE, READY, START, PHASE, MARK, EVENTS, AUDIT, FINISH = (
 )
 
 
-class LoadGeneratorError(StatefallError):
+class LoadGeneratorError(RunInvalid):
     """The load generator did not answer or answered nonsense: its fault, never the service's."""
 
 
@@ -84,9 +84,7 @@ class LoadChannel:
                 self._offset_s = 0.0 if abs(offset) <= after - before else offset
                 return int(answer["workers"])
             if after > deadline:
-                raise LoadGeneratorError(
-                    f"the load generator at {self.url} was not ready within {timeout_s:.0f} s"
-                )
+                raise LoadGeneratorError(f"it was not ready at {self.url} within {timeout_s:.0f} s")
             time.sleep(0.05)
 
     def start(self) -> Instant:
@@ -130,9 +128,8 @@ class LoadChannel:
             response.raise_for_status()
             return cast("dict[str, Any]", response.json())
         except (httpx.HTTPError, ValueError) as error:
-            raise LoadGeneratorError(
-                f"load generator: {method} {path}: {error or type(error).__name__}"
-            ) from error
+            words = str(error) or type(error).__name__
+            raise LoadGeneratorError(f"it did not answer {method} {path}: {words}") from error
 
 
 def load_result(document: dict[str, Any], offset_s: float = 0.0) -> LoadResult:

@@ -107,8 +107,8 @@ def judge_cell(plan: CellPlan, timeline: CellTimeline, load: LoadResult | None) 
     gates = tuple(judge_gate(rule, found) for rule in plan.gates) if load else ()
     faults = outcomes(timeline)
     reasons = (
+        *(_unsound_load(load) if load else (_without_books(timeline),)),
         *_unsound_faults(plan, timeline),
-        *(_unsound_load(load) if load else ("it ended before its books were closed",)),
         *(f"the book `{book.name}` does not balance: {book.left} against {book.right}, {book.note}"
           for book in kept_books if not book.holds),
         *(f"{gate.measured:g} live sessions at the fault, at least {gate.limit:g} wanted"
@@ -210,6 +210,12 @@ def _unsound_faults(plan: CellPlan, timeline: CellTimeline) -> list[str]:
         elif fault.observed_s is None:
             reasons.append(f"fault {fault.fault} {fault.kind}: no effect was observed")
     return reasons
+
+
+def _without_books(timeline: CellTimeline) -> str:
+    if timeline.load_lost:
+        return f"load generator: {timeline.load_lost}"
+    return "it ended before its books were closed"
 
 
 def _unsound_load(load: LoadResult) -> list[str]:

@@ -53,6 +53,7 @@ def read_timeline(name: str, events: Sequence[Event]) -> CellTimeline:
         ),
         figures=figures,
         events=tuple(ordered),
+        load_lost="; ".join(str(e["reason"]) for e in of[Kind.LOAD_LOST]),
     )
 
 

@@ -191,6 +191,8 @@ class CellTimeline:
     marks: tuple[MarkPoint, ...]
     figures: tuple[PodFigures, ...]
     events: tuple[Event, ...] = field(repr=False, default=())
+    load_lost: str = ""
+    """How the load generator ended before the cell did, in words; empty where it did not."""
 
     @property
     def zero_s(self) -> float:

@@ -16,7 +16,7 @@ from foundation.clock import Clock
 from foundation.events import Event, Kind, event
 from foundation.terms import Service
 from foundation.verdicts import LoadResult
-from loadtests.channel import LoadChannel
+from loadtests.channel import LoadChannel, LoadGeneratorError
 from loadtests.config import LoadConfig
 from statefall.experiment import Experiment
 from statefall.plan import PlannedCell
@@ -43,8 +43,11 @@ class CellRun:
     _faults: Faults = field(init=False)
     _channel: LoadChannel = field(init=False)
 
-    def run(self) -> LoadResult:
-        """The whole cell. Raises StatefallError when it cannot be run; leaves nothing deployed."""
+    def run(self) -> LoadResult | None:
+        """The whole cell; None when its load generator was lost, which is on record then.
+
+        Raises StatefallError when it cannot be run. Leaves nothing deployed.
+        """
         cell = self.cell
         self._record(
             Kind.CELL_STARTED,
@@ -61,6 +64,9 @@ class CellRun:
             self._channel = self.open_channel(self.cluster.start_load(self._load_config().to_json()))
             try:
                 return self._under_load()
+            except LoadGeneratorError as error:
+                self._end_without_load(str(error))
+                return None
             finally:
                 self._channel.close()
         finally:
@@ -105,6 +111,11 @@ class CellRun:
         self._take_load_events()
         self._scrape(self.cluster.pods())
         return result
+
+    def _end_without_load(self, reason: str) -> None:
+        """Say how the load generator ended, and put back what the faults did to the store and to nodes."""
+        self._record(Kind.LOAD_LOST, reason=self.cluster.load_end() or reason)
+        self._faults.close()
 
     def _until(self, moment: float, fault_phase: float | None = None) -> None:
         """Keep the cell going until this moment of the monotonic clock."""

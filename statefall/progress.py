@@ -189,6 +189,7 @@ _FOR_MACHINES = {
     Kind.FAULT_OBSERVED,
     Kind.FAULT_RECOVERED,
     Kind.FAULT_FAILED,
+    Kind.LOAD_LOST,
 }
 
 
@@ -206,5 +207,7 @@ def _notable(record: Event) -> str:
             return f"fault {record['fault']}: {record['ready_replicas']} replicas ready again"
         case Kind.FAULT_FAILED:
             return f"fault {record['fault']} FAILED: {record['reason']}"
+        case Kind.LOAD_LOST:
+            return f"the load generator was LOST, and the cell ends here: {record['reason']}"
         case _:
             return ""

@@ -121,7 +121,8 @@ class _Run:
             keep=self._keep,
             clock=self.clock,
         ).run()
-        self.recorder.load_result(cell.name, outcome)
+        if outcome is not None:
+            self.recorder.load_result(cell.name, outcome)
 
     def _keep(self, record: Event) -> None:
         self.recorder.record(record)

@@ -212,6 +212,10 @@ class KubernetesCluster:
         """See `Cluster.start_load`. An empty `target` becomes this cluster's balancer."""
         return self._opened.load.start(config, self.target)
 
+    def load_end(self) -> str:
+        """See `Cluster.load_end`."""
+        return self._opened.load.end()
+
     def stop_load(self) -> None:
         """See `Cluster.stop_load`."""
         if self._parts is not None:

@@ -9,10 +9,10 @@ from clusters.kubernetes import manifests
 from clusters.kubernetes.api import OURS
 from clusters.kubernetes.ground import Ground, refuse_hopeless, states
 from clusters.kubernetes.infrastructure import Infrastructure
-from clusters.kubernetes.kinds import NETWORK_POLICY, name_of
+from clusters.kubernetes.kinds import NETWORK_POLICY, Object, name_of
 from clusters.kubernetes.manifests import COMPONENT, RUN_LABEL
 from clusters.kubernetes.observer import View
-from clusters.kubernetes.pods import pod_of
+from clusters.kubernetes.pods import end_of, pod_of
 from clusters.kubernetes.refusals import wait_for_pods
 from clusters.kubernetes.removal import remove_labelled
 from clusters.kubernetes.tunnel import Forward
@@ -20,6 +20,8 @@ from clusters.protocol import ClusterError
 
 CONTROL_PORT: Final = 8089
 READY_TIMEOUT_S: Final = 120.0
+_END_TOLD_S: Final = 5.0
+"""Until the kubelet has told of a pod's end; it looks each second."""
 _ROLE: Final = "statefall/load"
 
 
@@ -30,6 +32,7 @@ class Load:
         self._ground, self._infrastructure = ground, infrastructure
         self._forward: Forward | None = None
         self._started = False
+        self._master: Object | None = None
 
     def start(self, config: bytes, target: str) -> str:
         """Start it, aimed at `target` unless the configuration names its own; the control URL."""
@@ -51,13 +54,27 @@ class Load:
             else:
                 self._ground.api.create(thing)
         self._await(workers)
-        master = self._ground.find(_ROLE, "master")[-1]
-        self._forward = Forward(self._ground.api, name_of(master), CONTROL_PORT)
+        self._master = self._ground.find(_ROLE, "master")[-1]
+        self._forward = Forward(self._ground.api, name_of(self._master), CONTROL_PORT)
         return self._forward.url
+
+    def end(self) -> str:
+        """How its pod ended without being asked to, in words; empty while it runs, or where nobody tells."""
+        if self._master is None:
+            return ""
+        uid = str(self._master["metadata"]["uid"])
+
+        def ended(view: View) -> str:
+            return end_of(view.pods.get(uid))
+
+        self._ground.observer.wait_for(lambda view: bool(ended(view)), _END_TOLD_S)
+        how = self._ground.observer.look(ended)
+        return f"its pod {name_of(self._master)} {how}" if how else ""
 
     def stop(self) -> None:
         """End it. A no-op when none runs."""
         self.forget()
+        self._master = None
         if self._started:
             remove_labelled(self._ground.api, f"{OURS},{COMPONENT}=load,{RUN_LABEL}={self._ground.run}")
             self._ground.remove_pods(COMPONENT, "load")

@@ -78,6 +78,17 @@ def transitions(before: Object | None, after: Object, *, gone: bool = False) -> 
     return found
 
 
+def end_of(thing: Object | None) -> str:
+    """How a pod ended that is not restarted, in words; None is one that is no more. Empty while it runs."""
+    if thing is None or "deletionTimestamp" in thing["metadata"]:
+        return "was deleted"
+    status: Object = thing.get("status", {})
+    if status.get("reason"):  # the kubelet's own, and no container's: Evicted, NodeLost
+        return f"failed: {status['reason']}"
+    how = _ending(thing)
+    return f"ended: {how}" if how else ""
+
+
 def problem(thing: Object) -> str:
     """What keeps this pod from coming up, in words; empty while nothing does.
 

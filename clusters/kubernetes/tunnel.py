@@ -85,7 +85,8 @@ def run_in(api: Api, pod: str, command: list[str], *, timeout_s: float = 15.0) -
 def fetch(api: Api, pod: str, port: int, path: str, *, timeout_s: float = 5.0) -> bytes:
     """GET a page from a pod. Raises ClusterError when it does not answer with 200 in time."""
     try:
-        tunnel = _open(api, pod, port)
+        forward = _open(api, pod, port)
+        tunnel = forward.socket(port)
         try:
             tunnel.settimeout(timeout_s)
             connection = http.client.HTTPConnection("127.0.0.1", port, timeout=timeout_s)
@@ -94,7 +95,7 @@ def fetch(api: Api, pod: str, port: int, path: str, *, timeout_s: float = 5.0) -
             response = connection.getresponse()
             body = response.read()
         finally:
-            tunnel.close()
+            _let_go(forward)
     except (http.client.HTTPException, OSError) as error:
         raise ClusterError(f"pod {pod}: no answer from port {port}: {_reason(error)}") from error
     if response.status != 200:
@@ -140,10 +141,11 @@ class Forward:
 
     def _connect(self, caller: socket.socket) -> None:
         try:
-            tunnel = _open(self._api, self._pod, self._port)
+            forward = _open(self._api, self._pod, self._port)
         except ClusterError:
             caller.close()  # the caller sees a broken connection, as it would without a tunnel
             return
+        tunnel = forward.socket(self._port)
         with self._lock:
             self._open |= {caller, tunnel}
             closed = self._closed
@@ -158,7 +160,7 @@ class Forward:
         with self._lock:
             self._open -= {caller, tunnel}
         caller.close()
-        tunnel.close()
+        _let_go(forward)
 
 
 def _open(api: Api, pod: str, port: int) -> Any:
@@ -171,12 +173,11 @@ def _open(api: Api, pod: str, port: int) -> Any:
         ports=str(port),
     )
     try:
-        forward = _begun(begin, lambda late: late.socket(port).close())
+        return _begun(begin, _let_go)
     except (ApiException, OSError) as error:
         raise ClusterError(f"no way to pod {pod}: {_reason(error)}") from error
     finally:
         own.close()
-    return forward.socket(port)
 
 
 def _begun(begin: Callable[[], Any], drop: Callable[[Any], None]) -> Any:
@@ -223,6 +224,14 @@ def _ended(output: str, status: str) -> Ended:
 def _hang_up(running: Any) -> None:
     running.close()
     running.sock.shutdown()  # when the server closed first, `close` leaves the socket open
+
+
+def _let_go(forward: Any) -> None:
+    # The client closes the connection once all ports are closed, unless the server closed it first.
+    left_open = None if forward.connected else forward.websocket.sock
+    forward.close()
+    if left_open is not None:
+        left_open.close()
 
 
 def _pump(source: Any, target: Any) -> None:

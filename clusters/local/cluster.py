@@ -236,6 +236,12 @@ class LocalCluster:
             self._keep_logs = True
             raise
 
+    def load_end(self) -> str:
+        """See `Cluster.load_end`. Its log is kept then."""
+        end = self._load.end() if self._load is not None else ""
+        self._keep_logs = self._keep_logs or bool(end)
+        return end
+
     def stop_load(self) -> None:
         """See `Cluster.stop_load`."""
         if self._load is not None:

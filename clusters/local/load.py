@@ -20,6 +20,8 @@ LIVE_PATH = "/statefall/live"
 """Answered by the generator's control API from its start on."""
 _START_LIMIT_S = 30.0
 _STOP_GRACE_S = 3.0
+_END_TOLD_S = 2.0
+"""Until its whole group is gone and how it ended is known."""
 
 
 @dataclass(slots=True)
@@ -71,6 +73,12 @@ class Load:
                         f"the load generator did not answer after {_START_LIMIT_S:.0f} s (log: {self.log})"
                     ) from error
             time.sleep(0.02)
+
+    def end(self) -> str:
+        """How it ended without being asked to, in words; empty while it runs."""
+        if self._child is None or not self._child.wait(_END_TOLD_S):
+            return ""
+        return f"its process ended: {self._child.how}"
 
     def stop(self) -> None:
         """Ask it to end, then end it with all that it has started. Idempotent."""

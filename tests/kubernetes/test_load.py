@@ -14,6 +14,7 @@ from clusters.kubernetes.pods import pod_of
 from clusters.kubernetes.tunnel import run_in
 from foundation.terms import Balancer
 from foundation.verdicts import Verdict
+from loadtests.channel import LoadGeneratorError
 from loadtests.recorder import HdrHistogram
 from tests.kubernetes.conftest import deployment
 from tests.kubernetes.shoppers import assert_books_balance, marked, shopping
@@ -66,6 +67,21 @@ def test_a_lost_worker_is_the_load_generators_own_fault(deployed: KubernetesClus
     assert mark.live_sessions == 36
     assert marked(result, *WORSE) == []
     assert_books_balance(result)
+
+
+@pytest.mark.parametrize("deployed", [deployment("c-lost-load", replicas=1)], indirect=True)
+def test_how_the_only_load_process_ended_is_known(deployed: KubernetesCluster, api: Api) -> None:
+    with shopping(deployed) as load:
+        assert deployed.load_end() == ""
+        (master,) = api.list(POD, f"{OURS},statefall/load=master").items
+        run_in(api, name_of(master), ["sh", "-c", "kill -KILL -1"])
+        assert deployed.load_end() == f"its pod {name_of(master)} ended: signal 9"
+        with pytest.raises(LoadGeneratorError, match="it did not answer"):
+            load.channel.events()
+    with shopping(deployed) as load:
+        (master,) = api.list(POD, f"{OURS},statefall/load=master").items
+        api.delete(POD, name_of(master), uid=master["metadata"]["uid"], grace_s=0)
+        assert deployed.load_end() == f"its pod {name_of(master)} was deleted"
 
 
 @pytest.mark.parametrize("deployed", [deployment("c-silent-master")], indirect=True)

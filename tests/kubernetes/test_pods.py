@@ -8,7 +8,7 @@ import pytest
 
 from clusters.kubernetes.kinds import Object
 from clusters.kubernetes.observer import View
-from clusters.kubernetes.pods import endpoint_states, pod_of, problem, transitions, waiting_for
+from clusters.kubernetes.pods import end_of, endpoint_states, pod_of, problem, transitions, waiting_for
 from clusters.protocol import Transition
 from tests.kubernetes.things import ended, pod, waiting
 
@@ -42,6 +42,21 @@ def test_a_pod_that_has_no_address_yet_has_none() -> None:
 def test_the_first_sight_of_a_pod_tells_all_that_it_has_behind_it() -> None:
     assert kinds(None, pod(state=waiting("ContainerCreating"), ready=False)) == [Transition.CREATED]
     assert kinds(None, pod()) == [Transition.CREATED, Transition.CONTAINER_STARTED, Transition.READY]
+
+
+@pytest.mark.parametrize(
+    ("thing", "words"),
+    [
+        (pod(), ""),
+        (pod(state=ended(1), ready=False), "ended: exit 1"),
+        (pod(state=ended(137, reason="OOMKilled"), ready=False), "ended: signal 9 (out of memory)"),
+        (pod(deleted=True), "was deleted"),
+        (None, "was deleted"),
+        ({**pod(), "status": {"phase": "Failed", "reason": "Evicted"}}, "failed: Evicted"),
+    ],
+)
+def test_how_a_pod_ended_that_is_not_restarted(thing: Object | None, words: str) -> None:
+    assert end_of(thing) == words
 
 
 def test_a_kill_in_place_is_an_exit_by_signal_9_then_a_start() -> None:

@@ -12,11 +12,12 @@ from hypothesis import strategies as st
 from foundation.events import Event, Kind
 from foundation.terms import Balancer, Service
 from foundation.verdicts import LoadResult, SessionRecord, Verdict
-from results.judge import judge_run
+from results.judge import judge_cell, judge_run
 from results.model import Cause, Cell, GateName, Outcome, Summary
 from results.plan import GateRule, RunPlan
 from results.words import reason
 from tests.results.simulation import SimulatedRun, cell_plan, default_plan, simulate
+from tests.results.stories import Story, plan
 
 
 def judged(run: SimulatedRun, **more: Any) -> Summary:
@@ -189,6 +190,15 @@ def test_a_fault_of_the_generator_makes_the_run_invalid() -> None:
     name, load = next(iter(run.loads.items()))
     run.loads[name] = replace(load, generator_faults=("worker 2 was lost",))
     assert "load generator: worker 2 was lost" in judged(run).invalid_because[0]
+
+
+def test_how_a_lost_generator_ended_is_the_first_reason_of_its_cell() -> None:
+    lost = (
+        Story().pods("a").fault("kill", "a").add(Kind.LOAD_LOST, 20.0, reason="its process ended: signal 9")
+    )
+    cell = judge_cell(plan(), lost.timeline(), None)
+    assert cell.verdict is Outcome.INVALID
+    assert cell.invalid_because == ("load generator: its process ended: signal 9",)
 
 
 def test_a_gate_that_is_not_met_fails_the_run() -> None:

@@ -7,14 +7,23 @@ from pathlib import Path
 
 import pytest
 
-from clusters.kubernetes.api import Api
-from clusters.kubernetes.kinds import NAMESPACE
+from clusters.kubernetes.api import OURS, Api
+from clusters.kubernetes.kinds import NAMESPACE, POD, name_of
 from foundation.terms import Balancer, Service
 from results.model import Cell, Outcome, Summary
 from statefall.commands.advise import PUBLISHED
 from tests.kubernetes.conftest import place
 from tests.kubernetes.timeline import vacant
-from tests.main_job.conductor import call, overrides, run_folder
+from tests.main_job.conductor import (
+    ONE_CELL,
+    SHORT,
+    SMALL_LOAD,
+    Conductor,
+    call,
+    in_phase,
+    overrides,
+    run_folder,
+)
 from tests.main_job.test_default_experiment import HALF, victims_own_count
 
 pytestmark = [pytest.mark.kubernetes, pytest.mark.timeout(600)]
@@ -56,6 +65,30 @@ def test_by_client_address_it_loses_what_the_victim_held(empty: Api, tmp_path: P
     assert cell.lost_before_fault == 0
     assert cell.sessions.lost in (0, cell.sessions.at_fault)
     assert cell.sessions.lost == victims_own_count(folder, cell.name)
+    assert empty.get(NAMESPACE, NAMESPACE_NAME) is None
+
+
+def test_a_load_worker_that_is_killed_is_named_and_makes_the_run_invalid(empty: Api, tmp_path: Path) -> None:
+    changes = overrides(SHORT, ONE_CELL, SMALL_LOAD, ("load.workers=2",))
+    conductor = Conductor.start("--cluster", "kubernetes", "--out", "runs", *changes, cwd=tmp_path)
+    try:
+        conductor.until(in_phase("baseline"))
+        victim = empty.list(POD, f"{OURS},statefall/load=worker").items[0]
+        empty.delete(POD, name_of(victim), uid=victim["metadata"]["uid"], grace_s=0)
+    except BaseException:
+        conductor.process.kill()
+        raise
+    finally:
+        code, _, err = conductor.end()
+    assert code == 5, err
+    summary = Summary.from_json((run_folder(tmp_path / "runs") / "summary.json").read_bytes())
+    (cell,) = summary.cells
+    assert not summary.partial
+    assert cell.books
+    assert summary.invalid_because[0].startswith(
+        f"{cell.name}: load generator: load worker {name_of(victim)}"
+    )
+    assert "was lost" in summary.invalid_because[0]
     assert empty.get(NAMESPACE, NAMESPACE_NAME) is None
 
 

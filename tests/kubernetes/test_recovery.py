@@ -3,15 +3,12 @@ and then everything is put back."""
 
 from __future__ import annotations
 
-import os
-import subprocess
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from clusters.kubernetes import KubernetesCluster, recover
+from clusters.kubernetes import KubernetesCluster
 from clusters.kubernetes.api import OURS, Api
 from clusters.kubernetes.kinds import (
     DEPLOYMENT,
@@ -20,7 +17,6 @@ from clusters.kubernetes.kinds import (
     LEASE,
     NAMESPACE,
     NETWORK_POLICY,
-    NODE,
     POD,
     SECRET,
     SERVICE,
@@ -31,71 +27,68 @@ from clusters.kubernetes.manifests import COMPONENT
 from clusters.kubernetes.tunnel import run_in
 from foundation.errors import InputError
 from tests.kubernetes.conftest import deployment, place
+from tests.kubernetes.leftovers import cordoned, left_by_runs, made_by_runs, nodes_as_before
 from tests.kubernetes.timeline import vacant
+from tests.main_job.conductor import ONE_CELL, SMALL_LOAD, Conductor, call, overrides
+from tests.main_job.test_wrong_input import refused
 
 pytestmark = [pytest.mark.kubernetes, pytest.mark.timeout(600)]
 
-CONDUCTOR = """
-import sys
-from pathlib import Path
-from clusters.kubernetes import KubernetesCluster, Place
-from tests.kubernetes.conftest import deployment, place
-cluster = KubernetesCluster(Path("doomed"), place=place(sys.argv[1]))
-cluster.open()
-cluster.deploy(deployment(replicas=2))
-node, *_ = cluster.drainable()
-cluster.cordon(node)
-cluster.stop_store()
-print(node, flush=True)
-sys.stdin.read()
-"""
+NAME = "statefall-killed"
+FAULTS = "faults=[{kind: drain}, {kind: store-outage, duration_s: 60}]"
+PHASES = ("phases.warmup_s=2", "phases.baseline_s=1", "phases.fault_s=60", "load.arrivals_s=1")
+CELL = "c1-stateful-memory-sticky"
+OF_A_CELL = {
+    *(f"{kind} {CELL}" for kind in ("Deployment", "Service", "Ingress", "PodDisruptionBudget")),
+    *("Job load", "Deployment load-workers", "Service load", "ConfigMap load"),
+    *("NetworkPolicy load", "NetworkPolicy load-to-replica"),
+}
+"""What a run makes for a cell and its load."""
+RUN = (
+    *("--cluster", "kubernetes", "--out", "runs"),
+    *overrides(ONE_CELL, SMALL_LOAD, PHASES, ("replicas=2", "load.workers=2", FAULTS)),
+)
 
 
 @pytest.fixture
-def spoiled() -> Iterator[Api]:
-    with vacant(place("statefall-killed")) as api:
+def spoiled(monkeypatch: pytest.MonkeyPatch) -> Iterator[Api]:
+    monkeypatch.setenv("STATEFALL_NAMESPACE", NAME)
+    with vacant(place(NAME)) as api, nodes_as_before(api):
         yield api
 
 
-def killed_in_the_middle(api: Api) -> str:
-    """A conductor is killed with a cell deployed, a node cordoned and the store off; the node."""
-    with subprocess.Popen(
-        [sys.executable, "-c", CONDUCTOR, api.namespace],
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        text=True,
-        cwd=Path(__file__).parents[2],
-        env=os.environ.copy(),
-    ) as process:
-        try:
-            assert process.stdout is not None
-            node = process.stdout.readline().strip()
-            assert node, "the conductor did not come so far"
-            with pytest.raises(InputError, match="under way"):
-                recover(place(api.namespace))
-        finally:
-            process.kill()
+def killed_in_the_middle(api: Api, here: Path) -> str:
+    """A run is killed in the fault phase, under load, with a node cordoned and the store off; the node."""
+    before = cordoned(api)
+    conductor = Conductor.start(*RUN, cwd=here)
+    try:
+        conductor.until(lambda line: line["kind"] == "cell")
+        assert "under way" in refused("recover", "--cluster", "kubernetes", cwd=here)
+        conductor.until(lambda line: line["kind"] == "fault_observed" and line["fault"] == "f2")
+    finally:
+        conductor.process.kill()
+        conductor.end()
+    (node,) = cordoned(api) - before
     return node
 
 
-def is_cordoned(api: Api, node: str) -> bool:
-    found = api.get(NODE, node)
-    assert found is not None
-    return bool(found["spec"].get("unschedulable"))
+def recovered(here: Path) -> list[str]:
+    """What the command says that it put back."""
+    done = call("recover", "--cluster", "kubernetes", cwd=here)
+    assert done.returncode == 0, done.stderr
+    return done.stdout.splitlines()
 
 
-def test_what_a_killed_conductor_left_is_put_back(spoiled: Api) -> None:
-    node = killed_in_the_middle(spoiled)
-    assert is_cordoned(spoiled, node)
-    assert spoiled.get(DEPLOYMENT, "c1") is not None
-    done = recover(place(spoiled.namespace))
-    assert f"uncordoned node {node}" in done
-    assert not is_cordoned(spoiled, node)
-    assert spoiled.get(NAMESPACE, spoiled.namespace) is None
-    assert recover(place(spoiled.namespace)) == []
+def test_what_a_killed_conductor_left_is_put_back(spoiled: Api, tmp_path: Path) -> None:
+    node = killed_in_the_middle(spoiled, tmp_path)
+    assert set(made_by_runs(spoiled)) >= OF_A_CELL
+    assert f"uncordoned node {node}" in recovered(tmp_path)
+    assert node not in cordoned(spoiled)
+    assert spoiled.get(NAMESPACE, NAME) is None
+    assert recovered(tmp_path) == ["nothing to recover"]
 
 
-def test_an_installation_that_stood_before_stands_afterwards(spoiled: Api) -> None:
+def test_an_installation_that_stood_before_stands_afterwards(spoiled: Api, tmp_path: Path) -> None:
     standing = KubernetesCluster(Path("by-hand"), place=place(spoiled.namespace))
     standing.open()
     # As if set up by hand: the namespace and what is in it belong to no run.
@@ -105,11 +98,12 @@ def test_an_installation_that_stood_before_stands_afterwards(spoiled: Api) -> No
     spoiled._patch(NAMESPACE, spoiled.namespace, {"metadata": {"labels": {"statefall/run": None}}})
     standing._opened.tenancy.release()
 
-    node = killed_in_the_middle(spoiled)
-    done = recover(place(spoiled.namespace))
-    assert "the session store answers again" in done
-    assert not is_cordoned(spoiled, node)
-    assert spoiled.get(DEPLOYMENT, "c1") is None
+    assert made_by_runs(spoiled) == []
+    node = killed_in_the_middle(spoiled, tmp_path)
+    assert set(made_by_runs(spoiled)) >= OF_A_CELL
+    assert "the session store answers again" in recovered(tmp_path)
+    assert node not in cordoned(spoiled)
+    assert left_by_runs(spoiled) == []
     assert spoiled.get(LEASE, "statefall-conductor") is None
     assert spoiled.get(DEPLOYMENT, "balancer") is not None
     (store,) = spoiled.list(POD, f"{OURS},{COMPONENT}=store").items
@@ -123,13 +117,13 @@ def test_an_installation_that_stood_before_stands_afterwards(spoiled: Api) -> No
     assert spoiled.get(DEPLOYMENT, "balancer") is not None
 
 
-def test_the_next_run_clears_by_itself_what_a_dead_one_left(spoiled: Api) -> None:
-    node = killed_in_the_middle(spoiled)
+def test_the_next_run_clears_by_itself_what_a_dead_one_left(spoiled: Api, tmp_path: Path) -> None:
+    node = killed_in_the_middle(spoiled, tmp_path)
     cluster = KubernetesCluster(Path("next"), place=place(spoiled.namespace))
     try:
         cluster.open()
-        assert not is_cordoned(spoiled, node)
-        assert spoiled.get(DEPLOYMENT, "c1") is None
+        assert node not in cordoned(spoiled)
+        assert OF_A_CELL.isdisjoint(made_by_runs(spoiled))
         cluster.deploy(deployment(replicas=1))
     finally:
         cluster.close()

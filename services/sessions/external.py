@@ -50,15 +50,16 @@ class ExternalSessions:
             self._forget(key)
             return None
         session = known if look.session is None else look.session
-        if session is not None:
-            self._remember(session)
+        if session is None or session.epoch < epoch:
+            return None
+        self._remember(session)
         return session
 
     def update(self, key: str, change: Change, epoch: int = 0) -> Session | None:
         deadline = self._clock() + RACE_S
         with self._locks.held(key):
             session = self._known(key) or self.load(key)
-            while session is not None:
+            while session is not None and session.epoch >= epoch:
                 changed = replace(change(session), version=session.version + 1)
                 found = self._records.swap(changed, session.version)
                 if found is None:

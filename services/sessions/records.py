@@ -12,6 +12,7 @@ from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import Any, Final
 
+from services.refusals import Unavailable
 from services.sessions import scripts
 from services.sessions.codec import SessionCodec
 from services.sessions.protocol import Ended
@@ -22,7 +23,14 @@ PREFIX: Final = "statefall:session:"
 _MARK_PREFIX: Final = "statefall:left:"
 REMEMBER_S: Final = 300.0
 """How long the store tells an expired session from a lost one."""
+CLAIM_S: Final = 2.0
+"""How long a claim that is not confirmed keeps others away: a confirmation and one more try fit in. When it
+has run out nothing is lost, for a session is nobody's before it is confirmed."""
 _ANY_VERSION: Final = -1
+
+
+class Claimed(Unavailable):
+    """A replica is about to take the session into its memory; soon it has, or the claim runs out."""
 
 
 class State(StrEnum):
@@ -50,7 +58,8 @@ class Look:
 
 
 class SessionRecords:
-    """The sessions in the store. Raises StoreUnavailable from every call."""
+    """The sessions in the store. Raises StoreUnavailable from every call, and Claimed from all that ask
+    for one session or change it (`insert`, `confirm` and `put` apart)."""
 
     def __init__(
         self, store: Store, codec: SessionCodec, ttl_s: float, now: Callable[[], float] = time.time
@@ -79,19 +88,22 @@ class SessionRecords:
 
     def finish(self, key: str) -> bool:
         """End a session at its user's wish; False when it was not live."""
-        return bool(self._run(scripts.FINISH, key, self._ttl_ms + self._keep_ms))
+        answer: bytes = self._run(scripts.FINISH, key, self._ttl_ms + self._keep_ms)
+        return _state(answer) is State.LIVE
 
     def state(self, key: str) -> State:
         """What is known of it; renews nothing."""
         return _state(self._run(scripts.STATE, key))
 
-    def claim(self, key: str, claimant: str) -> Look:
-        """Reserve a session for one claimant, who then holds it and confirms; others see it moved."""
-        return self._look(key, self._run(scripts.CLAIM, key, claimant))
+    def claim(self, key: str, claimant: str, epoch: int = 0) -> Look:
+        """Reserve a session of at least this epoch for one claimant, who then confirms; to others it is
+        Claimed until then, for `CLAIM_S` at the most."""
+        return self._look(key, self._run(scripts.CLAIM, key, claimant, _ms(CLAIM_S), epoch))
 
-    def confirm(self, key: str, claimant: str, epoch: int) -> None:
-        """The claimant holds it, at this epoch: what is kept here now would be a stale copy."""
-        self._run(scripts.CONFIRM, key, claimant, epoch, self._ttl_ms + self._keep_ms)
+    def confirm(self, key: str, claimant: str, epoch: int) -> bool:
+        """Give the session to the claimant, at this epoch, and keep it here no longer; to others it has
+        moved. False when the claim had run out and somebody else was there. May be repeated."""
+        return bool(self._run(scripts.CONFIRM, key, claimant, epoch, self._ttl_ms + self._keep_ms))
 
     def put(self, kept: Sequence[Kept]) -> list[bool]:
         """Put sessions with what is left of their lives, in one exchange; False for each that is older
@@ -131,6 +143,8 @@ def call(script: Script, key: str, *arguments: str | bytes | int | float) -> Cal
 
 
 def _state(word: bytes) -> State:
+    if word == b"claimed":
+        raise Claimed("another replica is taking this session over; ask again")
     return State(word.decode().partition(" ")[0])
 
 

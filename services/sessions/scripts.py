@@ -1,8 +1,12 @@
 """The Lua scripts on a session's record: each is one step that no other client can divide.
 
 A record is a hash: `v` version, `e` epoch, `x` deadline and `a` last use (Unix ms and s), `u` user id,
-`d` the sealed session, `c` who has claimed it. Its mark is a second key in the same slot that remembers
-how a session left: `out` (logged out) or `moved <epoch>` (into the memory of a replica).
+`d` the sealed session, `c` who has claimed it and `cx` until when (Unix ms). Its mark is a second key in
+the same slot that remembers how a session left: `out` (logged out) or `moved <epoch> <who>` (into the
+memory of a replica).
+
+While a claim lasts nobody reads, writes or ends the session, for the claimer is about to take what it
+read. A claim that was not confirmed in time holds nobody up, and the first write takes it away.
 
 All scripts get KEYS[1] the record and KEYS[2] its mark. Time is the store's own, so that the clocks of
 replicas need not agree. A record outlives its deadline by a while, so that an expired session can be
@@ -24,6 +28,14 @@ local function state(deadline)
     if now < tonumber(deadline) then return 'live' else return 'expired' end
   end
   return redis.call('GET', KEYS[2]) or 'none'
+end
+local function claimed(who, deadline)
+  return who and (not deadline or now < tonumber(deadline))
+end
+local function free(r)
+  local s = state(r[1])
+  if s == 'live' and claimed(r[2], r[3]) then return 'claimed' end
+  return s
 end
 local function renew(call, ttl, keep)
   call('HSET', KEYS[1], 'x', now + ttl)
@@ -50,13 +62,13 @@ return 1
 TOUCH: Final = _script(
     "session_touch",
     """
-local r = redis.call('HMGET', KEYS[1], 'x', 'v', 'e', 'a', 'd')
-local s = state(r[1])
+local r = redis.call('HMGET', KEYS[1], 'x', 'c', 'cx', 'v', 'e', 'a', 'd')
+local s = free(r)
 if s ~= 'live' then return {s} end
 redis.pcall('HSET', KEYS[1], 'a', ARGV[3])
 renew(redis.pcall, tonumber(ARGV[1]), tonumber(ARGV[2]))
-if r[2] == ARGV[4] then return {s, r[2], r[3], r[4]} end
-return {s, r[2], r[3], r[4], r[5]}
+if r[4] == ARGV[4] then return {s, r[4], r[5], r[6]} end
+return {s, r[4], r[5], r[6], r[7]}
 """,
     writes=False,
 )
@@ -66,11 +78,12 @@ sealed session unless its version is the known one."""
 SWAP: Final = _script(
     "session_swap",
     """
-local r = redis.call('HMGET', KEYS[1], 'x', 'v', 'e', 'a', 'd')
-local s = state(r[1])
+local r = redis.call('HMGET', KEYS[1], 'x', 'c', 'cx', 'v', 'e', 'a', 'd')
+local s = free(r)
 if s ~= 'live' then return {s} end
-if r[2] ~= ARGV[3] then return {'conflict', r[2], r[3], r[4], r[5]} end
+if r[4] ~= ARGV[3] then return {'conflict', r[4], r[5], r[6], r[7]} end
 redis.call('HSET', KEYS[1], 'v', ARGV[4], 'a', ARGV[5], 'd', ARGV[6])
+redis.call('HDEL', KEYS[1], 'c', 'cx')
 renew(redis.call, tonumber(ARGV[1]), tonumber(ARGV[2]))
 return {'done'}
 """,
@@ -80,41 +93,47 @@ return {'done'}
 FINISH: Final = _script(
     "session_finish",
     """
-local s = state(redis.call('HGET', KEYS[1], 'x'))
-if s ~= 'live' then return 0 end
+local s = free(redis.call('HMGET', KEYS[1], 'x', 'c', 'cx'))
+if s ~= 'live' then return s end
 redis.call('DEL', KEYS[1])
 redis.pcall('SET', KEYS[2], 'out', 'PX', ARGV[1])
-return 1
+return s
 """,
 )
-"""How long the mark stays, in ms. 1, or 0 when there was no live session."""
+"""How long the mark stays, in ms. The state that it had: `live` when this ended it."""
 
-STATE: Final = _script("session_state", "return state(redis.call('HGET', KEYS[1], 'x'))", writes=False)
+STATE: Final = _script(
+    "session_state", "return free(redis.call('HMGET', KEYS[1], 'x', 'c', 'cx'))", writes=False
+)
 """The state alone; renews nothing."""
 
 CLAIM: Final = _script(
     "session_claim",
     """
-local r = redis.call('HMGET', KEYS[1], 'x', 'v', 'e', 'a', 'd', 'c')
-local s = state(r[1])
-if s ~= 'live' then return {s} end
-if r[6] and r[6] ~= ARGV[1] then return {'moved'} end
-redis.call('HSET', KEYS[1], 'c', ARGV[1])
-return {s, r[2], r[3], r[4], r[5]}
+local r = redis.call('HMGET', KEYS[1], 'x', 'c', 'cx', 'v', 'e', 'a', 'd')
+local s = free(r)
+if s ~= 'live' and not (s == 'claimed' and r[2] == ARGV[1]) then return {s} end
+if tonumber(r[5]) < tonumber(ARGV[3]) then return {'none'} end
+redis.call('HSET', KEYS[1], 'c', ARGV[1], 'cx', now + ARGV[2])
+return {'live', r[4], r[5], r[6], r[7]}
 """,
 )
-"""Who claims. As `TOUCH` answers; the same one may ask again, when an answer got lost."""
+"""Who claims, for how long (ms), the lowest epoch that is worth it. As `TOUCH` answers, but renews nothing;
+the same one may ask again, when an answer got lost."""
 
 CONFIRM: Final = _script(
     "session_confirm",
     """
+local mark = 'moved ' .. ARGV[2] .. ' ' .. ARGV[1]
+if redis.call('GET', KEYS[2]) == mark then return 1 end
 if redis.call('HGET', KEYS[1], 'c') ~= ARGV[1] then return 0 end
-redis.call('SET', KEYS[2], 'moved ' .. ARGV[2], 'PX', ARGV[3])
+redis.call('SET', KEYS[2], mark, 'PX', ARGV[3])
 redis.call('DEL', KEYS[1])
 return 1
 """,
 )
-"""Who has claimed and now holds it, its epoch there, how long the mark stays in ms."""
+"""Who has claimed it, its epoch there, how long the mark stays in ms. 1: from now on the claimer holds it
+and nobody else; 0: it came too late. May be repeated when an answer got lost."""
 
 PUT: Final = _script(
     "session_put",
@@ -122,17 +141,17 @@ PUT: Final = _script(
 local epoch, version, rule = tonumber(ARGV[4]), tonumber(ARGV[3]), ARGV[8]
 local mark = redis.call('GET', KEYS[2])
 if mark and rule ~= 'any' then
-  local moved = string.match(mark, '^moved (%d+)$')
+  local moved = string.match(mark, '^moved (%d+)')
   if not moved or epoch < tonumber(moved) then return 0 end
 end
-local r = redis.call('HMGET', KEYS[1], 'e', 'v', 'c')
+local r = redis.call('HMGET', KEYS[1], 'e', 'v', 'c', 'cx')
 if r[1] and rule ~= 'any' then
   local e, v = tonumber(r[1]), tonumber(r[2])
-  if epoch < e or (epoch == e and (version < v or r[3])) then return 0 end
+  if epoch < e or (epoch == e and (version < v or claimed(r[3], r[4]))) then return 0 end
   if rule == 'newer' and epoch == e and version == v then return 0 end
 end
 redis.call('HSET', KEYS[1], 'v', ARGV[3], 'e', ARGV[4], 'u', ARGV[5], 'a', ARGV[6], 'd', ARGV[7])
-redis.call('HDEL', KEYS[1], 'c')
+redis.call('HDEL', KEYS[1], 'c', 'cx')
 renew(redis.call, tonumber(ARGV[1]), tonumber(ARGV[2]))
 redis.call('DEL', KEYS[2])
 return 1
@@ -145,10 +164,10 @@ repeated when an answer got lost. `newer` leaves the same alone too, `any` overw
 READ: Final = _script(
     "session_read",
     """
-local r = redis.call('HMGET', KEYS[1], 'x', 'v', 'e', 'u', 'a', 'd', 'c')
-if state(r[1]) ~= 'live' or r[7] then return false end
-return {r[2], r[3], r[4], r[5], r[6], tostring(tonumber(r[1]) - now)}
+local r = redis.call('HMGET', KEYS[1], 'x', 'c', 'cx', 'v', 'e', 'u', 'a', 'd')
+if free(r) ~= 'live' then return false end
+return {r[4], r[5], r[6], r[7], r[8], tostring(tonumber(r[1]) - now)}
 """,
     writes=False,
 )
-"""Version, epoch, user, last use, sealed, ms left; nothing for one that is over or in a replica's memory."""
+"""Version, epoch, user, last use, sealed, ms left; nothing for one that is over or claimed."""

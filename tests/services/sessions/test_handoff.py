@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import threading
 from collections.abc import Callable
 from functools import partial
@@ -9,10 +10,11 @@ from functools import partial
 import pytest
 
 from services.refusals import Unavailable
-from services.sessions.protocol import Ended
+from services.sessions.protocol import Ended, SessionStore
+from services.sessions.session import Session
 from services.settings import SessionDesign
 from services.store import StoreUnavailable
-from tests.services.backing import Valkey, together, wait_until
+from tests.services.backing import DEADLINE_S, Valkey, together, wait_until
 from tests.services.sessions.conftest import MakeHousehold
 from tests.services.sessions.designs import Household, session
 from tests.services.sessions.test_every_design import act
@@ -53,9 +55,16 @@ def test_a_session_has_one_owner_at_a_time(house: Household) -> None:
     house.start("first").create(session())
     house.end("first")
     replicas = [house.start(f"replica {number}") for number in range(4)]
-    found = together([partial(replica.load, KEY) for replica in replicas])
+    found = together([partial(load_or_refuse, replica) for replica in replicas])
     assert len([one for one in found if one is not None]) == 1
     assert sum(replica.active() for replica in replicas) == 1
+
+
+def load_or_refuse(replica: SessionStore) -> Session | None:
+    try:
+        return replica.load(KEY)
+    except Unavailable:  # another replica was about to take it
+        return None
 
 
 def test_a_session_that_moved_carries_a_higher_epoch(house: Household) -> None:
@@ -101,6 +110,32 @@ def test_traffic_during_the_drain_is_served_and_not_lost(house: Household) -> No
     together(actions)
     house.end("first")
     second = house.start("second")
+    assert {key: versions(second.load(key)) for key in keys} == acknowledged
+
+
+def test_traffic_during_the_drain_is_not_lost_when_the_sessions_move_on(house: Household) -> None:
+    first, second = house.start("first"), house.start("second")
+    keys = [str(number) for number in range(200)]
+    for key in keys:
+        first.create(session(key))
+    first.drain()
+    wait_until(lambda: first.active() == 0, "everything is in the store")
+    acknowledged = dict.fromkeys(keys, 0)
+
+    def shop(mine: list[str], begun: dict[str, threading.Event]) -> None:
+        for key in mine:
+            with contextlib.suppress(Unavailable):
+                while (changed := first.update(key, act)) is not None:
+                    acknowledged[key] = changed.version
+                    begun[key].set()
+
+    def move(mine: list[str], begun: dict[str, threading.Event]) -> None:
+        for key in mine:
+            assert begun[key].wait(DEADLINE_S)
+            assert second.load(key) is not None
+
+    begun = {key: threading.Event() for key in keys}
+    together([partial(what, keys[n::2], begun) for what in (shop, move) for n in range(2)])
     assert {key: versions(second.load(key)) for key in keys} == acknowledged
 
 

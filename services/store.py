@@ -22,6 +22,7 @@ from services.contract import ErrorCode
 from services.metrics import Metrics
 from services.refusals import Unavailable
 from services.store_client import TIMEOUT_S, Client, connector
+from services.store_cluster import STORE_ERRORS
 
 BACKGROUND_CONNECTIONS: Final = 4
 """For threads of the replica that serve no request."""
@@ -99,11 +100,12 @@ class Store:
 
     @property
     def client(self) -> Client:
-        """Made when first needed. Raises redis.RedisError when a cluster cannot be reached."""
+        """Made when first needed. Raises one of STORE_ERRORS when a cluster cannot be reached."""
         if self._client is None:
+            made = self._connect()  # before the lock: nobody queues behind one who waits for a cluster
             with self._lock:
                 if self._client is None:
-                    self._client = self._connect()
+                    self._client = made
         return self._client
 
     def open(self) -> None:
@@ -130,7 +132,7 @@ class Store:
         except redis.MaxConnectionsError as error:  # tells the breaker nothing
             self._metrics.store.refusals.labels("connections").inc()
             raise StoreBusy("all connections to the store are in use; try again soon") from error
-        except redis.RedisError as error:
+        except STORE_ERRORS as error:
             if isinstance(error, _NOT_ANSWERED):
                 self._breaker.failed()
             else:

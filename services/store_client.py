@@ -21,6 +21,8 @@ from redis.cluster import ClusterNode, RedisCluster
 from redis.retry import Retry
 from redis.sentinel import Sentinel
 
+from services.store_cluster import ClusterClient, Connecting
+
 TIMEOUT_S: Final = 0.3
 """For a connection, and again for an answer."""
 CLUSTER, SENTINEL = "redis+cluster", "redis+sentinel"
@@ -47,7 +49,8 @@ class _Idle(queue.LifoQueue[Any]):
 def connector(url: str, connections: int) -> Callable[[], Client]:
     """What makes the client. Raises ValueError that says what is wrong with the URL.
 
-    It is called when the client is first needed, because a cluster's asks its nodes at once.
+    It is called when the client is first needed, because a cluster's asks its nodes at once: then it raises
+    one of `store_cluster.STORE_ERRORS` when they do not answer within TIMEOUT_S.
 
     | URL                                                    | store                                |
     |--------------------------------------------------------|--------------------------------------|
@@ -94,8 +97,8 @@ def _cluster(parts: SplitResult, connections: int) -> Callable[[], Client]:
     if parts.path.strip("/"):
         raise ValueError("a cluster has no numbered databases: end the URL after the last host")
 
-    def connect() -> Client:
-        return RedisCluster(
+    def connect() -> ClusterClient:
+        return ClusterClient(
             startup_nodes=[ClusterNode(host, port) for host, port in hosts],
             retry=_once(),
             max_connections=connections,
@@ -103,7 +106,7 @@ def _cluster(parts: SplitResult, connections: int) -> Callable[[], Client]:
             **_patience(),
         )
 
-    return connect
+    return Connecting(connect, TIMEOUT_S).client
 
 
 def _patience() -> dict[str, Any]:

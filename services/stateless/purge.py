@@ -12,10 +12,9 @@ import sys
 from contextlib import closing
 from typing import Final
 
-import redis
-
 from services.stateless.caching import COMMON, TENANTS, partition
 from services.store_client import connector
+from services.store_cluster import STORE_ERRORS
 
 _BATCH: Final = 1000
 
@@ -23,7 +22,7 @@ _BATCH: Final = 1000
 def purge(store_url: str, tenant: str) -> int:
     """Remove every cached entry of the tenant; returns how many those were.
 
-    Raises ValueError for a URL that names no store and redis.RedisError when the store does not answer.
+    Raises ValueError for a URL that names no store and one of STORE_ERRORS when the store does not answer.
     """
     removed = 0
     client = connector(store_url, connections=1)()
@@ -51,7 +50,7 @@ def main(arguments: list[str] | None = None) -> int:
         parser.error("no store: give --store-url or set STATEFALL_STORE_URL")
     try:
         removed = purge(options.store_url, options.tenant)
-    except (redis.RedisError, ValueError) as error:
+    except (*STORE_ERRORS, ValueError) as error:
         sys.stderr.write(f"the cache could not be purged: {str(error).splitlines()[0]}\n")
         return 2
     sys.stderr.write(f"{removed} entries of {options.tenant} removed\n")

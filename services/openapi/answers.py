@@ -177,7 +177,8 @@ class CartError(_Answer):
     """What is wrong with a line of a cart."""
 
     error: CartFault
-    product_id: Id
+    product_id: int
+    """As it was sent: an unknown product can have any number."""
     message: str
 
 

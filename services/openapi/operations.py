@@ -119,7 +119,7 @@ OPERATIONS: Final = (
         contract.CART_VALIDATE,
         "Check the cart against the catalogue: every fault is named, the rest is priced.",
         answers.CartChecked,
-        body=bodies.CartTotal,
+        body=bodies.CartToCheck,
     ),
     Operation(
         "dashboard",

@@ -108,7 +108,7 @@ class StatefulRoutes:
 
     def cart_validate(self) -> Response:
         """Check the cart against the catalogue."""
-        web.body(bodies.CartTotal)
+        web.body(bodies.CartToCheck)
         session, checked = self._carts.validate(session_cookie())
         return session_answer(session, **checked)
 

@@ -9,7 +9,7 @@ from typing import Any
 
 from services.sessions.session import Session
 from services.shop import cart
-from services.shop.cart_validation import validate
+from services.shop.cart_validation import Claim, validate
 from services.shop.catalogue import Catalogue
 from services.stateful.lookup import Lookup
 
@@ -38,7 +38,7 @@ class StatefulShoppingCart:
         """The session, and whether its cart can still be bought as its user saw it."""
         session = self._lookup.load(cookie)
         products = self._catalogue.products([line.product_id for line in session.cart])
-        return session, validate(session.cart, products, self._now())
+        return session, validate([Claim.of(line) for line in session.cart], products, self._now())
 
     def _priced(self, session: Session) -> dict[str, Any]:
         products = self._catalogue.products([line.product_id for line in session.cart])

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from typing import Any
 
-from services.shop.cart import Cart
-from services.shop.cart_validation import validate
+from services.shop.cart_validation import Claim, validate
 from services.shop.catalogue import Catalogue
 
 
@@ -17,7 +16,7 @@ class ClientSideShoppingCart:
     def __init__(self, catalogue: Catalogue, now: Callable[[], float] = time.time) -> None:
         self._catalogue, self._now = catalogue, now
 
-    def validate(self, held: Cart) -> dict[str, Any]:
+    def validate(self, held: Collection[Claim]) -> dict[str, Any]:
         """`valid`, the named `errors`, and what can be bought at current prices."""
         products = self._catalogue.products([line.product_id for line in held])
         return validate(held, products, self._now())

@@ -116,8 +116,8 @@ class StatelessRoutes:
     def cart_validate(self) -> Response:
         """Check the cart that came with the request against the catalogue."""
         state = self._state()
-        sent = web.body(bodies.CartTotal).cart
-        return self._answer(state, **self._client_carts.validate(sent.cart() if sent else ()))
+        sent = web.body(bodies.CartToCheck).cart
+        return self._answer(state, **self._client_carts.validate(sent.claims() if sent else ()))
 
     def dashboard(self) -> Response:
         """Put together anew for each request."""

@@ -165,6 +165,7 @@ WRITES = [
     ("PUT", contract.PREFERENCES),
     ("POST", contract.CART_ITEMS),
     ("POST", contract.CART_TOTAL),
+    ("POST", contract.CART_VALIDATE),
     ("POST", contract.ACTIVITY),
 ]
 

@@ -38,26 +38,29 @@ class SessionCodec:
 
     def seal(self, session: Session) -> bytes:
         """The session as a store may keep it and a network may see it."""
-        return self._fernet.encrypt(self._serialise(session))
+        return self._fernet.encrypt(serialise(session, self._serialisation))
 
     def open(self, sealed: bytes, key: str, version: int, epoch: int) -> Session:
         """The session that is said to have this key, version and epoch. Raises Unreadable."""
         try:
-            session = _deserialise(self._fernet.decrypt(sealed))
+            session = deserialise(self._fernet.decrypt(sealed))
         except (InvalidToken, ValueError) as error:  # pydantic's and msgpack's errors are ValueErrors
             raise _unreadable(key, type(error).__name__) from error
         if (session.key, session.version, session.epoch) != (key, version, epoch):
             raise _unreadable(key, "what is sealed is another session or version than the record says")
         return session
 
-    def _serialise(self, session: Session) -> bytes:
-        if self._serialisation is Serialisation.JSON:
-            return _SESSION.dump_json(session)
-        packed: bytes = msgpack.packb(_SESSION.dump_python(session, mode="json"))
-        return packed
+
+def serialise(session: Session, serialisation: Serialisation) -> bytes:
+    """The session in the clear."""
+    if serialisation is Serialisation.JSON:
+        return _SESSION.dump_json(session)
+    packed: bytes = msgpack.packb(_SESSION.dump_python(session, mode="json"))
+    return packed
 
 
-def _deserialise(document: bytes) -> Session:
+def deserialise(document: bytes) -> Session:
+    """The session that either serialisation wrote. Raises ValueError."""
     # A session is a mapping: JSON begins with a brace then, and MessagePack never does.
     if document.startswith(b"{"):
         return _SESSION.validate_json(document)

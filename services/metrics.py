@@ -87,11 +87,12 @@ class StoreMetrics:
         )
         self.refusals = Counter(
             "statefall_store_refusals",
-            "Calls turned away: store out of memory (capacity), known to be down, all connections in use.",
+            "Calls turned away: store out of memory (capacity), known to be down (breaker), all connections"
+            " in use, waited for in vain by this request before.",
             ["reason"],
             registry=registry,
         )
-        for reason in ("breaker", "capacity", "connections"):
+        for reason in ("breaker", "capacity", "connections", "request"):
             self.refusals.labels(reason)
         self.breaker_open = Gauge(
             "statefall_store_breaker_open", "1 while calls to the store are refused.", registry=registry

@@ -1,7 +1,8 @@
 """The client of the shared store (Valkey or Redis): no retries, short patience, every call measured.
 
 A call is sent once (see `store_client`) and its failure is the caller's to handle; while the store
-is known to be away, calls are refused without waiting (see `breaker`).
+is known to be away, calls are refused without waiting (see `breaker`), and so are those of a request
+that has waited in vain before (see `patience`).
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ from typing import Any, Final
 import redis
 from redis.cluster import RedisCluster
 
+from services import patience
 from services.breaker import Breaker
 from services.contract import ErrorCode
 from services.metrics import Metrics
@@ -119,9 +121,7 @@ class Store:
     @contextmanager
     def measured(self, call: str) -> Iterator[None]:
         """Time what is inside as one call and turn its failure into StoreUnavailable."""
-        if not self._breaker.admit():
-            self._metrics.store.refusals.labels("breaker").inc()
-            raise StoreUnavailable("the store does not answer")
+        self._admit()
         begin = time.perf_counter()
         try:
             yield
@@ -135,6 +135,7 @@ class Store:
         except STORE_ERRORS as error:
             if isinstance(error, _NOT_ANSWERED):
                 self._breaker.failed()
+                patience.lose(time.perf_counter() - begin)
             else:
                 self._breaker.succeeded()
             self._metrics.store.errors.labels(call).inc()
@@ -203,6 +204,16 @@ class Store:
             client = self.client
             nodes = {"target_nodes": RedisCluster.PRIMARIES} if isinstance(client, RedisCluster) else {}
             return [key.decode() for key in client.scan_iter(match=pattern, count=SCAN_COUNT, **nodes)]
+
+    def _admit(self) -> None:
+        if patience.used_up():
+            reason = "request"
+        elif not self._breaker.admit():
+            reason = "breaker"
+        else:
+            return
+        self._metrics.store.refusals.labels(reason).inc()
+        raise StoreUnavailable("the store does not answer")
 
     def _run(self, call: Call, command: str, script: str) -> Any:
         words = _command(call, command, script)

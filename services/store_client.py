@@ -21,10 +21,13 @@ from redis.cluster import ClusterNode, RedisCluster
 from redis.retry import Retry
 from redis.sentinel import Sentinel
 
-from services.store_cluster import ClusterClient, Connecting
+from services.background import AskedOnce
+from services.store_cluster import ClusterClient
 
 TIMEOUT_S: Final = 0.3
 """For a connection, and again for an answer."""
+SENTINELS_S: Final = 2 * TIMEOUT_S
+"""For all Sentinels together: one may be silent. Which one answers is remembered by redis-py."""
 CLUSTER, SENTINEL = "redis+cluster", "redis+sentinel"
 _SINGLE: Final = ("redis", "rediss", "unix")
 
@@ -44,6 +47,20 @@ class _Idle(queue.LifoQueue[Any]):
             return super().get(block, timeout)
         except queue.Empty:
             raise redis.MaxConnectionsError("all connections are in use") from None
+
+
+class _Sentinels(Sentinel):
+    """redis-py would wait for each Sentinel in turn; nobody waits here for longer than SENTINELS_S."""
+
+    def __init__(self, sentinels: list[tuple[str, int]], **options: Any) -> None:
+        super().__init__(sentinels, **options)  # type: ignore[no-untyped-call]
+        self._asking = AskedOnce[tuple[str, int]](super().discover_master, "sentinels")
+
+    def discover_master(self, service_name: str) -> tuple[str, int]:
+        try:
+            return self._asking.answer(SENTINELS_S, service_name)
+        except TimeoutError:
+            raise redis.TimeoutError("no Sentinel answers") from None
 
 
 def connector(url: str, connections: int) -> Callable[[], Client]:
@@ -83,10 +100,12 @@ def _sentinel(parts: SplitResult, connections: int) -> Callable[[], Client]:
         raise ValueError("name the primary that the Sentinels watch: redis+sentinel://h1:p1,h2:p2/NAME")
 
     def connect() -> Client:
-        sentinel = Sentinel(
+        sentinel = _Sentinels(
             hosts, sentinel_kwargs={**_patience(), "retry": _once()}, **_patience(), retry=_once()
         )
-        client: redis.Redis = sentinel.master_for(name, **_credentials(parts), max_connections=connections)
+        client: redis.Redis = sentinel.master_for(  # type: ignore[no-untyped-call]
+            name, **_credentials(parts), max_connections=connections
+        )
         return client
 
     return connect
@@ -106,7 +125,15 @@ def _cluster(parts: SplitResult, connections: int) -> Callable[[], Client]:
             **_patience(),
         )
 
-    return Connecting(connect, TIMEOUT_S).client
+    connecting = AskedOnce(connect, "cluster-connect", keep=True)
+
+    def connected() -> Client:
+        try:
+            return connecting.answer(TIMEOUT_S)
+        except TimeoutError:
+            raise redis.TimeoutError("no node of the cluster answers") from None
+
+    return connected
 
 
 def _patience() -> dict[str, Any]:

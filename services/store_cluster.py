@@ -8,13 +8,12 @@ once with its own error, and the next ones go where the nodes were last seen.
 
 from __future__ import annotations
 
-import threading
-from collections.abc import Callable
-from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Any, Final
 
 import redis
 from redis.cluster import RedisCluster
+
+from services.background import AskedOnce
 
 STORE_ERRORS: Final = (redis.RedisError, redis.exceptions.RedisClusterException)
 """All that redis-py raises of its own; the second, of a cluster that cannot be found, is not the first."""
@@ -27,41 +26,16 @@ class ClusterClient(RedisCluster):
         """Looks for the nodes, and waits for them. Raises one of STORE_ERRORS."""
         super().__init__(**options)
         nodes: Any = self.nodes_manager
-        self._one_looks = threading.Lock()
-        self._thread = ThreadPoolExecutor(1, "cluster-nodes")
-        self._looking: Future[None] | None = None
-        self._look, self._put_last = nodes.initialize, nodes.move_node_to_end_of_cached_nodes
+        self._looking = AskedOnce[None](nodes.initialize, "cluster-nodes")
+        self._put_last = nodes.move_node_to_end_of_cached_nodes
         # redis-py makes the manager of the nodes itself and takes no other one.
         nodes.initialize, nodes.move_node_to_end_of_cached_nodes = self._look_again, self._locked_put_last
 
     def _look_again(self, *hints: Any, **more: Any) -> None:
-        """Have the nodes looked for, unless they are already. Nobody asks what came of it."""
-        with self._one_looks:
-            if self._looking is None or self._looking.done():
-                self._looking = self._thread.submit(self._look, *hints, **more)
+        """Have the nodes looked for; nobody waits for what comes of it."""
+        self._looking.begin(*hints, **more)
 
     def _locked_put_last(self, node_name: str) -> None:
         # Without the lock, of two threads that put the same node last one would not find it any more.
         with self.nodes_manager._lock:
             self._put_last(node_name)
-
-
-class Connecting:
-    """Makes a client that takes its time: in the background, once for all threads, until it succeeds."""
-
-    def __init__(self, connect: Callable[[], ClusterClient], patience_s: float) -> None:
-        self._connect, self._patience_s = connect, patience_s
-        self._lock = threading.Lock()
-        self._thread = ThreadPoolExecutor(1, "cluster-connect")
-        self._made: Future[ClusterClient] | None = None
-
-    def client(self) -> ClusterClient:
-        """The client. Raises one of STORE_ERRORS when it cannot be made, or not within the patience."""
-        with self._lock:
-            if self._made is None or (self._made.done() and self._made.exception()):
-                self._made = self._thread.submit(self._connect)
-            made = self._made
-        try:
-            return made.result(self._patience_s)
-        except TimeoutError:
-            raise redis.TimeoutError("the cluster does not answer") from None

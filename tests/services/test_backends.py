@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import socket
 import threading
+import time
 from collections.abc import Iterator
 
 import pytest
 
-from services import contract
+from services import contract, patience
+from services.breaker import FAILURES
 from services.database import Database
 from services.metrics import Metrics
 from services.refusals import Unavailable
 from services.store import Store, StoreUnavailable
+from services.store_client import TIMEOUT_S
 from tests.services.backing import Valkey, free_port
 from tests.services.conftest import MakeReplica
 from tests.services.shopper import Shopper, error_code
@@ -59,12 +62,50 @@ def mute(request: pytest.FixtureRequest) -> Iterator[Mute]:
     server.close()
 
 
+@pytest.fixture
+def a_request() -> Iterator[None]:
+    """The test is one."""
+    patience.begin()
+    yield
+    patience.end()
+
+
 def test_a_command_without_an_answer_is_sent_once_and_given_up(mute: Mute) -> None:
     store = Store(mute.url, Metrics("pod", "boot"), connections=2)
     with pytest.raises(StoreUnavailable):
         store.put("k", b"v", 1)
     store.close()
     assert [command.count(b"\r\nSET\r\n") for command in mute.commands] == [1]
+
+
+@pytest.mark.usefixtures("a_request")
+@pytest.mark.parametrize(("mute", "sent"), [("hangs", 1), ("hangs up", FAILURES)], indirect=["mute"])
+def test_one_request_waits_in_vain_once_and_the_next_one_again(mute: Mute, sent: int) -> None:
+    metrics = Metrics("pod", "boot")
+    store = Store(mute.url, metrics, connections=2)
+    for _ in range(FAILURES):
+        with pytest.raises(StoreUnavailable):
+            store.put("k", b"v", 1)
+    assert len(mute.commands) == sent
+    refused = metrics.registry.get_sample_value("statefall_store_refusals_total", {"reason": "request"})
+    assert refused == FAILURES - sent
+    if sent < FAILURES:  # else the breaker is open
+        patience.begin()
+        with pytest.raises(StoreUnavailable):
+            store.put("k", b"v", 1)
+        assert len(mute.commands) == sent + 1
+    store.close()
+
+
+def test_silent_sentinels_are_not_waited_for_one_after_the_other() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        sentinels = ",".join([f"127.0.0.1:{silent.getsockname()[1]}"] * 8)
+        store = Store(f"redis+sentinel://{sentinels}/shop", Metrics("pod", "boot"), connections=2)
+        begin = time.monotonic()
+        with pytest.raises(StoreUnavailable):
+            store.get("k")
+        assert time.monotonic() - begin < 4 * TIMEOUT_S
+        store.close()
 
 
 def test_an_idle_connection_that_died_is_replaced_before_sending(valkey: Valkey) -> None:

@@ -20,10 +20,13 @@ from services.store import Store
 from services.store_client import connector
 from tests.services.backing import together, wait_until
 from tests.services.sessions.designs import full_session, household, session
+from tests.services.sessions.processes import Browser, replicas
 from tests.services.sessions.test_every_design import act
 from tests.services.sessions.test_shared_designs import versions, write
 from tests.services.sessions.valkeys import Watched, cluster, watched
 
+HANG_S = 1.6
+"""A second and a margin for a busy machine."""
 IN_STORE = (SessionDesign.EXTERNAL, SessionDesign.WRITE_THROUGH)
 
 
@@ -189,6 +192,18 @@ def test_a_write_that_no_replica_confirms_is_not_acknowledged(sentinels: Watched
         with pytest.raises(Unavailable):
             sessions.update(session().key, act)
         assert sessions.load(session().key) is not None  # reads promise nothing, and go on
+
+
+def test_a_login_does_not_hang_with_its_store_and_sentinels(database_url: str, sentinels: Watched) -> None:
+    with replicas(SessionDesign.EXTERNAL, database_url, sentinels.url) as start:
+        served, browser = start("pod-a"), Browser(1)
+        assert browser.login(served).status == 200
+        sentinels.servers.pause_all()
+        answers = [browser.login(served) for _ in range(4)]
+        assert {answer.status for answer in answers} == {503}
+        assert max(answer.took_s for answer in answers) < HANG_S
+        sentinels.servers.resume_all()
+        wait_until(lambda: browser.login(served).status == 200, "the store is found")
 
 
 def test_waiting_for_replicas_of_a_cluster_is_refused() -> None:

@@ -102,6 +102,16 @@ def test_no_write_is_acknowledged_that_has_nowhere_to_be_kept(
     assert when_whole(lambda: browser.profile(served)).body["version"] == 3
 
 
+def test_a_login_asks_a_silent_store_once(served: Served, browser: Browser, store: Valkey) -> None:
+    store.pause()
+    answer = browser.login(served)
+    assert (answer.status, answer.code) == (503, "store_unavailable")
+    assert figure(served, 'statefall_store_errors_total{call="throttle_look"}') == 1
+    assert figure(served, 'statefall_store_refusals_total{reason="request"}') == 3
+    store.resume()
+    wait_until(lambda: browser.login(served).status == 200, "the store is found")
+
+
 def test_a_session_that_was_logged_out_here_is_not_served_degraded(
     served: Served, browser: Browser, store: Valkey
 ) -> None:

@@ -1,7 +1,7 @@
 """State design `external`: sessions live in the store only; any replica can serve any of them.
 
 Every use is one exchange with the store. A read renews the time to live and the last use; a write is a
-compare-and-set on the version, done again on what was there when another replica was faster. The
+compare-and-set on the write that it read, done again on what was there when another replica was faster. The
 replica holds nothing, so `active` is 0: `statefall_store_sessions` counts the sessions.
 """
 
@@ -16,7 +16,7 @@ from services.refusals import Unavailable
 from services.sessions.key_locks import KeyLocks
 from services.sessions.measures import SessionMeasures
 from services.sessions.protocol import Change, Ended
-from services.sessions.records import SessionRecords, State
+from services.sessions.records import Copy, SessionRecords, State
 from services.sessions.session import Session
 
 RACE_S: Final = 1.0
@@ -39,34 +39,27 @@ class ExternalSessions:
         """Nothing to open."""
 
     def create(self, session: Session) -> None:
-        if not self._records.insert(session):
+        copy = self._records.insert(session)
+        if copy is None:
             raise Unavailable("this session id is taken; log in again")
-        self._remember(session)
+        self._remember(copy)
 
     def load(self, key: str, epoch: int = 0) -> Session | None:
-        known = self._known(key)
-        look = self._records.touch(key) if known is None else self._records.touch(key, known.version)
-        if look.state is not State.LIVE:
-            self._forget(key)
-            return None
-        session = known if look.session is None else look.session
-        if session is None or session.epoch < epoch:
-            return None
-        self._remember(session)
-        return session
+        copy = self._newest(key, self._known(key))
+        return None if copy is None or copy.session.epoch < epoch else copy.session
 
     def update(self, key: str, change: Change, epoch: int = 0) -> Session | None:
         deadline = self._clock() + RACE_S
         with self._locks.held(key):
-            session = self._known(key) or self.load(key)
-            while session is not None and session.epoch >= epoch:
-                changed = replace(change(session), version=session.version + 1)
-                found = self._records.swap(changed, session.version)
-                if found is None:
-                    self._remember(changed)
+            copy = self._known(key) or self._newest(key)
+            while copy is not None and copy.session.epoch >= epoch:
+                changed = replace(change(copy.session), version=copy.session.version + 1)
+                found = self._records.swap(changed, copy)
+                if isinstance(found, Copy):
+                    self._remember(found)
                     return changed
                 self._measures.conflicts.inc()
-                session = found.session
+                copy = found.copy
                 if self._clock() > deadline:
                     raise Unavailable("too many writes to this session at once; this one was not applied")
             self._forget(key)
@@ -100,12 +93,22 @@ class ExternalSessions:
     def close(self) -> None:
         """Nothing to hand over."""
 
+    def _newest(self, key: str, known: Copy | None = None) -> Copy | None:
+        look = self._records.touch(key, known)
+        if look.state is not State.LIVE:
+            self._forget(key)
+            return None
+        copy = known if look.copy is None else look.copy
+        if copy is not None:
+            self._remember(copy)
+        return copy
+
     # What a replica keeps of a session between requests: here nothing.
 
-    def _known(self, key: str) -> Session | None:
+    def _known(self, key: str) -> Copy | None:
         return None
 
-    def _remember(self, session: Session) -> None:
+    def _remember(self, copy: Copy) -> None:
         """Not kept."""
 
     def _forget(self, key: str) -> None:

@@ -143,10 +143,10 @@ class HandoffSessions:
                 return session
             for _ in range(TRIES):
                 if key not in self._arriving:
-                    found = self._records.claim(key, self._boot, epoch).session
+                    found = self._records.claim(key, self._boot, epoch).copy
                     if found is None:
                         return None
-                    self._arriving[key] = replace(found, epoch=found.epoch + 1)
+                    self._arriving[key] = replace(found.session, epoch=found.session.epoch + 1)
                 session = self._confirm(key)
                 if session is not None:
                     return session

@@ -6,6 +6,7 @@ digest of the session id, the user's id, the counters and the times; the session
 
 from __future__ import annotations
 
+import hashlib
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
@@ -26,7 +27,6 @@ REMEMBER_S: Final = 300.0
 CLAIM_S: Final = 2.0
 """How long a claim that is not confirmed keeps others away: a confirmation and one more try fit in. When it
 has run out nothing is lost, for a session is nobody's before it is confirmed."""
-_ANY_VERSION: Final = -1
 
 
 class Claimed(Unavailable):
@@ -49,12 +49,22 @@ class State(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
+class Copy:
+    """A session as one write left it."""
+
+    session: Session
+    write: str
+    """Digest of what that write sealed. The version does not tell it from another one: it comes again when
+    the store goes back."""
+
+
+@dataclass(frozen=True, slots=True)
 class Look:
     """What a script saw."""
 
     state: State
-    session: Session | None = None
-    """For a live one; None where the caller has this version already."""
+    copy: Copy | None = None
+    """Of a live one; None where the caller has it already."""
 
 
 class SessionRecords:
@@ -68,23 +78,22 @@ class SessionRecords:
         self._ttl_ms = _ms(ttl_s)
         self._keep_ms = _ms(REMEMBER_S)
 
-    def insert(self, session: Session) -> bool:
-        """Add a new session; False when its key is taken."""
-        life = (self._ttl_ms, self._keep_ms)
-        return bool(self._run(scripts.INSERT, session.key, *life, *self._fields(session)))
+    def insert(self, session: Session) -> Copy | None:
+        """Add a new session; None when its key is taken."""
+        fields, life = self._fields(session), (self._ttl_ms, self._keep_ms)
+        done = self._run(scripts.INSERT, session.key, *life, *fields)
+        return Copy(session, _digest(fields[-1])) if done else None
 
-    def touch(self, key: str, known_version: int = _ANY_VERSION) -> Look:
-        """Look and renew. The session is left out when it is at the known version."""
-        life = (self._ttl_ms, self._keep_ms)
-        return self._look(key, self._run(scripts.TOUCH, key, *life, self._now(), known_version))
+    def touch(self, key: str, known: Copy | None = None) -> Look:
+        """Look and renew. The copy is left out when the known one is still the newest."""
+        life, write = (self._ttl_ms, self._keep_ms), known.write if known else ""
+        return self._look(key, self._run(scripts.TOUCH, key, *life, self._now(), write))
 
-    def swap(self, session: Session, expected_version: int) -> Look | None:
-        """Write the next version over the expected one; None when done, else what was there instead."""
+    def swap(self, session: Session, over: Copy) -> Copy | Look:
+        """Write the next version over this copy; the new copy, or what was there instead of the old one."""
         sealed, life = self._codec.seal(session), (self._ttl_ms, self._keep_ms)
-        answer = self._run(
-            scripts.SWAP, session.key, *life, expected_version, session.version, self._now(), sealed
-        )
-        return None if answer[0] == b"done" else self._look(session.key, answer)
+        answer = self._run(scripts.SWAP, session.key, *life, over.write, session.version, self._now(), sealed)
+        return Copy(session, _digest(sealed)) if answer[0] == b"done" else self._look(session.key, answer)
 
     def finish(self, key: str) -> bool:
         """End a session at its user's wish; False when it was not live."""
@@ -128,9 +137,8 @@ class SessionRecords:
             return Look(state)
         _, version, epoch, last_use, sealed = answer
         session = self._codec.open(sealed, key, int(version), int(epoch))
-        return Look(
-            state, replace(session, last_activity_at_s=max(session.last_activity_at_s, float(last_use)))
-        )
+        last_use_s = max(session.last_activity_at_s, float(last_use))
+        return Look(state, Copy(replace(session, last_activity_at_s=last_use_s), _digest(sealed)))
 
     def _run(self, script: Script, key: str, *arguments: str | bytes | int | float) -> Any:
         return self._store.run(call(script, key, *arguments))
@@ -140,6 +148,11 @@ def call(script: Script, key: str, *arguments: str | bytes | int | float) -> Cal
     """A script on the session with this key."""
     # The braces put a record and its mark into one slot of a cluster.
     return Call(script, (f"{PREFIX}{{{key}}}", f"{_MARK_PREFIX}{{{key}}}"), arguments)
+
+
+def _digest(sealed: bytes) -> str:
+    """As the scripts know a write. It has to tell, not to withstand: what is read is authenticated."""
+    return hashlib.sha1(sealed, usedforsecurity=False).hexdigest()
 
 
 def _state(word: bytes) -> State:

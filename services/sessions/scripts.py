@@ -5,6 +5,9 @@ A record is a hash: `v` version, `e` epoch, `x` deadline and `a` last use (Unix 
 the same slot that remembers how a session left: `out` (logged out) or `moved <epoch> <who>` (into the
 memory of a replica).
 
+Versions come again when the store goes back (to a backup, or to a replica that was behind), and so a write
+is known by the digest of what it sealed. No two are alike, for each seal has a random part.
+
 While a claim lasts nobody reads, writes or ends the session, for the claimer is about to take what it
 read. A claim that was not confirmed in time holds nobody up, and the first write takes it away.
 
@@ -37,6 +40,9 @@ local function free(r)
   if s == 'live' and claimed(r[2], r[3]) then return 'claimed' end
   return s
 end
+local function write_of(sealed)
+  return redis.sha1hex(sealed)
+end
 local function renew(call, ttl, keep)
   call('HSET', KEYS[1], 'x', now + ttl)
   redis.call('PEXPIRE', KEYS[1], ttl + keep)
@@ -67,13 +73,13 @@ local s = free(r)
 if s ~= 'live' then return {s} end
 redis.pcall('HSET', KEYS[1], 'a', ARGV[3])
 renew(redis.pcall, tonumber(ARGV[1]), tonumber(ARGV[2]))
-if r[4] == ARGV[4] then return {s, r[4], r[5], r[6]} end
+if ARGV[4] ~= '' and write_of(r[7]) == ARGV[4] then return {s, r[4], r[5], r[6]} end
 return {s, r[4], r[5], r[6], r[7]}
 """,
     writes=False,
 )
-"""ttl_ms, keep_ms, last use, known version. State, version, epoch, last use before this one, and the
-sealed session unless its version is the known one."""
+"""ttl_ms, keep_ms, last use, known write or nothing. State, version, epoch, last use before this one, and
+the sealed session unless the known write is still the last."""
 
 SWAP: Final = _script(
     "session_swap",
@@ -81,14 +87,14 @@ SWAP: Final = _script(
 local r = redis.call('HMGET', KEYS[1], 'x', 'c', 'cx', 'v', 'e', 'a', 'd')
 local s = free(r)
 if s ~= 'live' then return {s} end
-if r[4] ~= ARGV[3] then return {'conflict', r[4], r[5], r[6], r[7]} end
+if write_of(r[7]) ~= ARGV[3] then return {'conflict', r[4], r[5], r[6], r[7]} end
 redis.call('HSET', KEYS[1], 'v', ARGV[4], 'a', ARGV[5], 'd', ARGV[6])
 redis.call('HDEL', KEYS[1], 'c', 'cx')
 renew(redis.call, tonumber(ARGV[1]), tonumber(ARGV[2]))
 return {'done'}
 """,
 )
-"""ttl_ms, keep_ms, expected version, version, last use, sealed. `done`, or what was there instead."""
+"""ttl_ms, keep_ms, expected write, version, last use, sealed. `done`, or what was there instead."""
 
 FINISH: Final = _script(
     "session_finish",

@@ -1,8 +1,9 @@
 """State design `write-through`: sessions live in memory and in the store, and every change is in both
 before it is answered.
 
-A read asks the store for the version alone and takes the copy in memory where that is still the newest,
-so a client that moves to another replica and back never sees the copy that it left behind. A write is
+A read asks the store for the last write alone and takes the copy in memory where that is still the newest,
+so a client that moves to another replica and back never sees the copy that it left behind, nor one of
+the same version from before the store went back. A write is
 the compare-and-set of `external`, begun from the copy. When a replica dies nothing is lost: the next one
 finds the session in the store. While the store is away the copies are not served, because nobody could
 say whether they are still the newest.
@@ -21,8 +22,7 @@ from typing import Final
 
 from services.sessions.external import ExternalSessions
 from services.sessions.measures import SessionMeasures
-from services.sessions.records import SessionRecords
-from services.sessions.session import Session
+from services.sessions.records import Copy, SessionRecords
 
 COPIES: Final = 100_000
 """How many sessions a replica keeps in memory; the longest unused go first and lie in the store still."""
@@ -42,7 +42,7 @@ class WriteThroughSessions(ExternalSessions):
         super().__init__(records, measures, clock)
         self._ttl_s, self._limit = ttl_s, copies
         self._lock = threading.Lock()
-        self._copies: OrderedDict[str, tuple[float, Session]] = OrderedDict()
+        self._copies: OrderedDict[str, tuple[float, Copy]] = OrderedDict()
 
     def sweep(self) -> int:
         with self._lock:
@@ -53,16 +53,16 @@ class WriteThroughSessions(ExternalSessions):
             self._drop_unused()
             return len(self._copies)
 
-    def _known(self, key: str) -> Session | None:
+    def _known(self, key: str) -> Copy | None:
         with self._lock:
             held = self._copies.get(key)
             return held[1] if held else None
 
-    def _remember(self, session: Session) -> None:
+    def _remember(self, copy: Copy) -> None:
         # Whichever thread comes last wins: a copy that is behind is found out at its next use.
         with self._lock:
-            self._copies[session.key] = (self._clock() + self._ttl_s, session)
-            self._copies.move_to_end(session.key)
+            self._copies[copy.session.key] = (self._clock() + self._ttl_s, copy)
+            self._copies.move_to_end(copy.session.key)
             if len(self._copies) > self._limit:
                 self._copies.popitem(last=False)
 

@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 
 from services.sessions import backup, restore
-from services.sessions.protocol import Ended
+from services.sessions.protocol import Change, Ended
+from services.sessions.session import Session
 from services.settings import SessionDesign
 from tests.services.backing import Valkey, free_port, wait_until
 from tests.services.sessions.conftest import MakeHousehold
@@ -130,6 +131,59 @@ def test_it_goes_back_when_told_to(house: Household, valkey: Valkey, file: Path)
     bring_back(valkey, file, "--overwrite")
     assert versions(sessions.load(KEY)) == 0
     assert versions(sessions.update(KEY, act)) == 1
+
+
+def does(action: str) -> Change:
+    return lambda held: held.with_action(action, held.last_activity_at_s)
+
+
+def go_back(valkey: Valkey, file: Path) -> None:
+    """The store loses all and has again what was saved."""
+    valkey.client.flushall()
+    assert bring_back(valkey, file) == 0
+
+
+@pytest.mark.parametrize("design", [SessionDesign.WRITE_THROUGH, SessionDesign.EXTERNAL])
+def test_what_was_acknowledged_after_a_restore_is_not_mixed_with_what_was_lost_by_it(
+    make_household: MakeHousehold, valkey: Valkey, file: Path, design: SessionDesign
+) -> None:
+    house = make_household(design)
+    a, b = house.start("a"), house.start("b")
+    a.create(session())
+    a.update(KEY, does("saved"))
+    save(valkey, file)
+    a.update(KEY, does("lost"))
+    go_back(valkey, file)
+    assert versions(b.update(KEY, does("acknowledged"))) == 2  # as the one that was lost
+    assert activity(a.load(KEY)) == ("saved", "acknowledged")
+    assert activity(a.update(KEY, does("next"))) == ("saved", "acknowledged", "next")
+    assert activity(b.load(KEY)) == ("saved", "acknowledged", "next")
+
+
+@pytest.mark.parametrize("design", [SessionDesign.WRITE_THROUGH, SessionDesign.EXTERNAL])
+def test_a_write_that_began_before_a_restore_erases_none_that_came_after_it(
+    make_household: MakeHousehold, valkey: Valkey, file: Path, design: SessionDesign
+) -> None:
+    house = make_household(design)
+    a, b = house.start("a"), house.start("b")
+    a.create(session())
+    save(valkey, file)
+    a.update(KEY, does("lost"))
+    others = [does("acknowledged")]
+
+    def write_while_the_store_goes_back(held: Session) -> Session:
+        if others:
+            go_back(valkey, file)
+            b.update(KEY, others.pop())
+        return does("late")(held)
+
+    assert activity(a.update(KEY, write_while_the_store_goes_back)) == ("acknowledged", "late")
+    assert activity(b.load(KEY)) == ("acknowledged", "late")
+
+
+def activity(found: Session | None) -> tuple[str, ...]:
+    assert found is not None
+    return found.activity
 
 
 def test_handed_over_sessions_can_be_saved_and_taken_up_after_it(

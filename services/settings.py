@@ -15,6 +15,7 @@ from enum import StrEnum
 from typing import Final, TypeVar
 
 from services import contract
+from services.urls import read_database_url, read_store_url
 
 LOCAL_KEY: Final = "statefall-local-key-that-signs-nothing-of-worth"
 """Signs where `STATEFALL_ENVIRONMENT=local` and no key was given; refused everywhere else."""
@@ -127,8 +128,8 @@ def read_settings(environ: Mapping[str, str] = os.environ) -> Settings:
     state = _choice(environ, "STATEFALL_STATE", SessionDesign, SessionDesign.CLIENT) if given else None
     return Settings(
         pod=environ.get("STATEFALL_POD") or socket.gethostname(),
-        database_url=_required(environ, "STATEFALL_DATABASE_URL", "postgresql://user:password@host/shop"),
-        store_url=_required(environ, "STATEFALL_STORE_URL", "redis://host:6379/0"),
+        database_url=_database_url(environ),
+        store_url=_store_url(environ),
         keys=_keys(environ, environment, "STATEFALL_JWT_KEYS"),
         state_keys=_state_keys(environ, environment, state),
         environment=environment,
@@ -158,6 +159,24 @@ def _required(environ: Mapping[str, str], name: str, example: str) -> str:
     if not value:
         raise SettingsError(f"{name} is not set (for example {example})")
     return value
+
+
+def _database_url(environ: Mapping[str, str]) -> str:
+    name, example = "STATEFALL_DATABASE_URL", "postgresql://user:password@host/shop"
+    try:
+        return read_database_url(_required(environ, name, example))
+    except ValueError as error:
+        raise SettingsError(f"{name}: {error} (for example {example})") from None
+
+
+def _store_url(environ: Mapping[str, str]) -> str:
+    name, example = "STATEFALL_STORE_URL", "redis://host:6379/0"
+    url = _required(environ, name, example)
+    try:
+        read_store_url(url)
+    except ValueError as error:
+        raise SettingsError(f"{name}: {error} (for example {example})") from None
+    return url
 
 
 def _state_keys(

@@ -13,7 +13,7 @@ from __future__ import annotations
 import queue
 from collections.abc import Callable
 from typing import Any, Final
-from urllib.parse import SplitResult, unquote, urlsplit
+from urllib.parse import SplitResult, unquote
 
 import redis
 from redis.backoff import NoBackoff
@@ -23,13 +23,12 @@ from redis.sentinel import Sentinel
 
 from services.background import AskedOnce
 from services.store_cluster import ClusterClient
+from services.urls import ONE_SERVER, SENTINEL, hosts, read_store_url
 
 TIMEOUT_S: Final = 0.3
 """For a connection, and again for an answer."""
 SENTINELS_S: Final = 2 * TIMEOUT_S
 """For all Sentinels together: one may be silent. Which one answers is remembered by redis-py."""
-CLUSTER, SENTINEL = "redis+cluster", "redis+sentinel"
-_SINGLE: Final = ("redis", "rediss", "unix")
 
 Client = redis.Redis | RedisCluster
 """What both can do is used of them: keys, scripts, scans."""
@@ -75,8 +74,8 @@ def connector(url: str, connections: int) -> Callable[[], Client]:
     | `redis+sentinel://[user:password@]h1:p1,h2:p2/NAME`    | the primary that Sentinels call NAME |
     | `redis+cluster://[user:password@]h1:p1,h2:p2`          | a cluster, found through any of these |
     """
-    parts = urlsplit(url)
-    if parts.scheme in _SINGLE:
+    parts = read_store_url(url)
+    if parts.scheme in ONE_SERVER:
         return lambda: redis.Redis.from_pool(
             redis.BlockingConnectionPool.from_url(
                 url,
@@ -89,19 +88,15 @@ def connector(url: str, connections: int) -> Callable[[], Client]:
         )
     if parts.scheme == SENTINEL:
         return _sentinel(parts, connections)
-    if parts.scheme == CLUSTER:
-        return _cluster(parts, connections)
-    raise ValueError(f"the scheme must be one of {', '.join((*_SINGLE, CLUSTER, SENTINEL))}")
+    return _cluster(parts, connections)
 
 
 def _sentinel(parts: SplitResult, connections: int) -> Callable[[], Client]:
-    hosts, name = _hosts(parts), parts.path.strip("/")
-    if not name or "/" in name:
-        raise ValueError("name the primary that the Sentinels watch: redis+sentinel://h1:p1,h2:p2/NAME")
+    name = parts.path.strip("/")
 
     def connect() -> Client:
         sentinel = _Sentinels(
-            hosts, sentinel_kwargs={**_patience(), "retry": _once()}, **_patience(), retry=_once()
+            hosts(parts), sentinel_kwargs={**_patience(), "retry": _once()}, **_patience(), retry=_once()
         )
         client: redis.Redis = sentinel.master_for(  # type: ignore[no-untyped-call]
             name, **_credentials(parts), max_connections=connections
@@ -112,13 +107,9 @@ def _sentinel(parts: SplitResult, connections: int) -> Callable[[], Client]:
 
 
 def _cluster(parts: SplitResult, connections: int) -> Callable[[], Client]:
-    hosts = _hosts(parts)
-    if parts.path.strip("/"):
-        raise ValueError("a cluster has no numbered databases: end the URL after the last host")
-
     def connect() -> ClusterClient:
         return ClusterClient(
-            startup_nodes=[ClusterNode(host, port) for host, port in hosts],
+            startup_nodes=[ClusterNode(host, port) for host, port in hosts(parts)],
             retry=_once(),
             max_connections=connections,
             **_credentials(parts),
@@ -151,13 +142,3 @@ def _credentials(parts: SplitResult) -> dict[str, Any]:
         for name, value in (("username", parts.username), ("password", parts.password))
         if value
     }
-
-
-def _hosts(parts: SplitResult) -> list[tuple[str, int]]:
-    hosts = []
-    for item in parts.netloc.rpartition("@")[2].split(","):
-        host, _, port = item.rpartition(":")
-        if not host or not port.isascii() or not port.isdigit():
-            raise ValueError(f"{item!r} is not host:port")
-        hosts.append((host.strip("[]"), int(port)))
-    return hosts

@@ -18,6 +18,7 @@ from psycopg.rows import TupleRow
 
 from services.shop import generate, schema
 from services.shop.generate import Parameters
+from services.urls import read_database_url
 
 _LOCK: Final = 0x53544154  # an arbitrary number that only this program uses for its advisory lock
 
@@ -81,6 +82,10 @@ def main(arguments: list[str] | None = None) -> int:
     options = parser.parse_args(arguments)
     if not options.database_url:
         parser.error("no database: give --database-url or set STATEFALL_DATABASE_URL")
+    try:
+        read_database_url(options.database_url)
+    except ValueError as error:
+        parser.error(f"--database-url: {error}")
     if options.seed < 0:
         parser.error("--seed must not be negative")
     begin = time.monotonic()

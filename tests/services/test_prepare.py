@@ -12,6 +12,7 @@ from services.shop.generate import Parameters
 from services.shop.prepare import main, prepare
 from tests.services.backing import free_port
 
+URL = "postgresql://host/shop"
 SHOP = Parameters(seed=3, users=200, products=50)
 
 
@@ -91,10 +92,18 @@ def test_an_unreachable_database_is_one_line_and_exit_code_2(capsys: pytest.Capt
 
 
 @pytest.mark.parametrize(
-    "arguments", [[], ["--database-url", "x", "--users", "0"], ["--database-url", "x", "--seed", "-1"]]
+    "arguments", [[], ["--database-url", URL, "--users", "0"], ["--database-url", URL, "--seed", "-1"]]
 )
 def test_bad_arguments_are_refused(arguments: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("STATEFALL_DATABASE_URL", raising=False)
     with pytest.raises(SystemExit) as end:
         main(arguments)
     assert end.value.code == 2
+
+
+def test_a_malformed_url_is_not_repeated(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit):
+        main(["--database-url", "postgres//shop:s3cret@host/shop"])
+    said = capsys.readouterr().err
+    assert "--database-url: it must begin with postgresql://" in said
+    assert "s3cret" not in said

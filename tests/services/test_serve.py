@@ -187,6 +187,23 @@ def test_with_bad_settings_it_does_not_start_and_says_why(environ: dict[str, str
     assert "--graceful-timeout" in cannot_start({**environ, "STATEFALL_GRACEFUL_TIMEOUT_S": "soon"})
 
 
+@pytest.mark.parametrize(
+    ("name", "url"),
+    [
+        ("STATEFALL_DATABASE_URL", "postgres//statefall:s3cret@host/shop"),
+        ("STATEFALL_STORE_URL", "redis://:s3cret/et@host"),
+        ("STATEFALL_STORE_URL", "redis://:s3cret@host:nope/0"),
+    ],
+)
+def test_with_a_malformed_url_it_does_not_start_and_does_not_repeat_it(
+    environ: dict[str, str], name: str, url: str
+) -> None:
+    said = cannot_start({**environ, name: url})
+    assert said.startswith(f"cannot start: {name}: ")
+    assert said.count("\n") == 1
+    assert "s3cret" not in said
+
+
 def test_on_a_taken_port_it_does_not_start_and_says_why(environ: dict[str, str]) -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]

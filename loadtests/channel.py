@@ -22,7 +22,7 @@ from __future__ import annotations
 
 import time
 from dataclasses import dataclass, field
-from typing import Any, cast
+from typing import Any, Final, cast
 
 import httpx
 
@@ -34,6 +34,10 @@ from foundation.verdicts import Answers, LoadResult, RealtimeCounts, RequestCoun
 LIVE, READY, START, PHASE, MARK, EVENTS, AUDIT, FINISH = (
     f"statefall/{name}" for name in ("live", "ready", "start", "phase", "mark", "events", "audit", "finish")
 )
+
+
+MISSED_POLLS: Final = 2
+"""So many polls in a row may fail: a port-forward or a proxy that broke is there again at the next one."""
 
 
 class LoadGeneratorError(RunInvalid):
@@ -58,6 +62,7 @@ class LoadChannel:
     _client: httpx.Client = field(init=False, repr=False)
     _next: int = field(default=0, init=False)
     _offset_s: float = field(default=0.0, init=False)
+    _missed: int = field(default=0, init=False)
 
     def __post_init__(self) -> None:
         self._client = httpx.Client(
@@ -102,9 +107,19 @@ class LoadChannel:
         return Mark(int(answer["live_sessions"]), dict(answer["by_boot"]))
 
     def events(self) -> list[Event]:
-        """The generator's events since the last call, on the conductor's clock."""
-        answer = self._call("GET", f"{EVENTS}?after={self._next}")
-        self._next = int(answer["next"])
+        """The generator's events since the last call, on the conductor's clock; none where a poll failed.
+
+        Raises LoadGeneratorError after more than MISSED_POLLS failures in a row: what one did not bring the
+        next one does.
+        """
+        try:
+            answer = self._call("GET", f"{EVENTS}?after={self._next}")
+        except LoadGeneratorError:
+            self._missed += 1
+            if self._missed > MISSED_POLLS:
+                raise
+            return []
+        self._next, self._missed = int(answer["next"]), 0
         found = cast("list[Event]", answer["events"])
         for record in found:
             record["monotonic_s"] += self._offset_s

@@ -11,6 +11,7 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Iterable, Iterator
+from functools import cache
 from pathlib import Path
 from typing import Any, Final
 
@@ -36,14 +37,21 @@ _STOP_MARGIN_S: Final = 1.0
 """Between the end of a replica's own patience and SIGKILL."""
 
 
+@cache
 def render(overlay: str) -> tuple[Object, ...]:
-    """The objects of a folder of `k8s/`. Raises EnvironmentUnfit without kubectl, else ClusterError."""
+    """The objects of a folder of `k8s/`, not to be changed. Raises EnvironmentUnfit without kubectl, else
+    ClusterError.
+    """
     folder = MANIFESTS / overlay
     command = [str(kubectl()), "kustomize", str(folder)]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     if done.returncode != 0:
         raise ClusterError(f"kubectl kustomize k8s/{overlay}: {done.stderr.strip().splitlines()[-1]}")
-    return tuple(yaml.load_all(done.stdout, Loader=yaml.CSafeLoader))
+    try:
+        return tuple(yaml.load_all(done.stdout, Loader=yaml.CSafeLoader))
+    except yaml.YAMLError as error:
+        what = " ".join(str(error).split())
+        raise ClusterError(f"kubectl kustomize k8s/{overlay} did not print YAML: {what}") from error
 
 
 def kubectl() -> Path:

@@ -17,6 +17,8 @@ from tests.services.sessions.processes import replicas, wait_for_peers
 from tests.services.sessions.wanderers import come_and_go, share, wander
 
 OPERATIONS = 1_700
+SHARED_OPERATIONS = 600
+"""What goes wrong here is rare: `test_replicated` brings it about, and the benchmark looks for the rest."""
 EXPIRY_S = 2.0
 
 
@@ -43,9 +45,9 @@ def test_a_user_who_wanders_sees_what_was_acknowledged_and_nothing_older(served:
 
 @pytest.mark.timeout(600)
 def test_the_tabs_of_a_browser_share_one_session_wherever_they_ask(served: list[Served]) -> None:
-    tally = share(served, OPERATIONS, threads=6, seed=1)
+    tally = share(served, SHARED_OPERATIONS, threads=6, seed=1)
     assert tally.wrong == []
-    assert min(tally.seen["write"], tally.seen["read"]) > OPERATIONS / 4
+    assert min(tally.seen["write"], tally.seen["read"]) > SHARED_OPERATIONS / 4
 
 
 @pytest.mark.timeout(600)

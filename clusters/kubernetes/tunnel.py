@@ -12,6 +12,7 @@ import http.client
 import json
 import socket
 import threading
+import weakref
 from collections.abc import Callable
 from concurrent.futures import Future
 from contextlib import suppress
@@ -95,7 +96,7 @@ def fetch(api: Api, pod: str, port: int, path: str, *, timeout_s: float = 5.0) -
             response = connection.getresponse()
             body = response.read()
         finally:
-            _let_go(forward)
+            forward.close()
     except (http.client.HTTPException, OSError) as error:
         raise ClusterError(f"pod {pod}: no answer from port {port}: {_reason(error)}") from error
     if response.status != 200:
@@ -160,20 +161,28 @@ class Forward:
         with self._lock:
             self._open -= {caller, tunnel}
         caller.close()
-        _let_go(forward)
+        forward.close()
 
 
 def _open(api: Api, pod: str, port: int) -> Any:
     own = client.ApiClient(api.configuration)
-    begin = partial(
-        portforward,
-        client.CoreV1Api(own).connect_get_namespaced_pod_portforward,
-        pod,
-        api.namespace,
-        ports=str(port),
-    )
+
+    def begin() -> Any:
+        forward = portforward(
+            client.CoreV1Api(own).connect_get_namespaced_pod_portforward,
+            pod,
+            api.namespace,
+            ports=str(port),
+        )
+        # The client leaves the socket open where the server closed first. It is closed when nobody has the
+        # object any more, which its own thread does until it ends: closed before, that thread would go on
+        # with the number of a descriptor that is somebody else's by then.
+        if (connection := forward.websocket.sock) is not None:
+            weakref.finalize(forward, connection.close).atexit = False
+        return forward
+
     try:
-        return _begun(begin, _let_go)
+        return _begun(begin, lambda late: late.close())
     except (ApiException, OSError) as error:
         raise ClusterError(f"no way to pod {pod}: {_reason(error)}") from error
     finally:
@@ -224,14 +233,6 @@ def _ended(output: str, status: str) -> Ended:
 def _hang_up(running: Any) -> None:
     running.close()
     running.sock.shutdown()  # when the server closed first, `close` leaves the socket open
-
-
-def _let_go(forward: Any) -> None:
-    # The client closes the connection once all ports are closed, unless the server closed it first.
-    left_open = None if forward.connected else forward.websocket.sock
-    forward.close()
-    if left_open is not None:
-        left_open.close()
 
 
 def _pump(source: Any, target: Any) -> None:

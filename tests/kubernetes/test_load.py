@@ -14,7 +14,7 @@ from clusters.kubernetes.pods import pod_of
 from clusters.kubernetes.tunnel import run_in
 from foundation.terms import Balancer
 from foundation.verdicts import Verdict
-from loadtests.channel import LoadGeneratorError
+from loadtests.channel import MISSED_POLLS, LoadGeneratorError
 from loadtests.recorder import HdrHistogram
 from tests.kubernetes.conftest import deployment
 from tests.kubernetes.shoppers import assert_books_balance, marked, shopping
@@ -76,6 +76,8 @@ def test_how_the_only_load_process_ended_is_known(deployed: KubernetesCluster, a
         (master,) = api.list(POD, f"{OURS},statefall/load=master").items
         run_in(api, name_of(master), ["sh", "-c", "kill -KILL -1"])
         assert deployed.load_end() == f"its pod {name_of(master)} ended: signal 9"
+        for _ in range(MISSED_POLLS):
+            load.channel.events()
         with pytest.raises(LoadGeneratorError, match="it did not answer"):
             load.channel.events()
     with shopping(deployed) as load:

@@ -24,7 +24,7 @@ from tests.main_job.conductor import (
     overrides,
     run_folder,
 )
-from tests.main_job.test_default_experiment import HALF, victims_own_count
+from tests.main_job.test_default_experiment import A_QUARTER, victims_own_count
 
 pytestmark = [pytest.mark.kubernetes, pytest.mark.timeout(600)]
 
@@ -34,7 +34,7 @@ LOCALLY = {
     for cell in Summary.from_json((PUBLISHED / "seed-7-local" / "summary.json").read_bytes()).cells
 }
 """What the same seed ended with on the local cluster: the record that docs/kubernetes.md shows."""
-PHASES = overrides(("phases.recovery_s=6", f"gates.6.value={HALF}"))
+PHASES = overrides(("phases.recovery_s=6", f"gates.6.value={A_QUARTER}"))
 """As they are up to the fault: every shopper must have come, on a busy machine too."""
 
 

@@ -85,7 +85,7 @@ def remove_all(api: Api, run: str) -> list[str]:
             else:
                 removed.extend(_remove(api, kind, thing))
 
-    spared = [dict(thing["spec"]["selector"]["matchLabels"]) for thing in of_others]
+    spared = [labels for thing in of_others if (labels := thing["spec"]["selector"].get("matchLabels"))]
     steps = [partial(remove, kind) for kind in (*IN_A_CELL, *_IN_THE_INFRASTRUCTURE)]
     every([*steps, partial(_end_pods, api, label, spared)])
     if owned:

@@ -88,12 +88,15 @@ def test_sessions_are_whole_and_counted_again_after_the_hang(database_url: str, 
         wait_until(lambda: figure(served, "statefall_store_sessions") == USERS, "the sessions are counted")
         servers.pause_all()
         wait_until(lambda: math.isnan(figure(served, "statefall_store_sessions")), "the count is given up")
+        assert {answer.session for answer in read(browsers, served)} == {"degraded"}
         servers.resume_all()
         wait_until(
             lambda: all(browser.profile(served).session == "known" for browser in browsers),
             "the real sessions are there again",
         )
-        wait_until(lambda: figure(served, "statefall_store_sessions") == USERS, "they are counted again")
+        wait_until(lambda: figure(served, "statefall_store_sessions") > 0, "they are counted again")
+        assert figure(served, "statefall_store_sessions") == USERS
+        assert figure(served, "statefall_store_breaker_open") == 0
 
 
 def test_a_replica_that_starts_during_the_hang_does_not_wait_for_it(

@@ -110,15 +110,21 @@ def test_a_takeover_that_was_not_answered_is_finished_at_the_next_request(
     assert second.active() == 1
 
 
-@pytest.mark.parametrize("lost", [not_answered, not_sent])
-def test_a_takeover_that_was_not_answered_survives_the_end_of_its_replica(
-    house: Household, on_confirmation: Callable[[Hook], None], lost: Hook
-) -> None:
+def left_unanswered(house: Household, on_confirmation: Callable[[Hook], None], lost: Hook) -> SessionStore:
+    """The replica that took the session over and was not told whether it has it."""
     given_away(house)
     second = house.start("second")
     on_confirmation(lost)
     with pytest.raises(StoreUnavailable):
         second.load(KEY)
+    return second
+
+
+@pytest.mark.parametrize("lost", [not_answered, not_sent])
+def test_a_takeover_that_was_not_answered_survives_the_end_of_its_replica(
+    house: Household, on_confirmation: Callable[[Hook], None], lost: Hook
+) -> None:
+    left_unanswered(house, on_confirmation, lost)
     on_confirmation(lambda confirm: confirm())
     house.end("second")
     assert versions(house.start("third").load(KEY)) == 1
@@ -128,11 +134,7 @@ def test_a_takeover_that_was_not_answered_survives_the_end_of_its_replica(
 def test_a_takeover_that_was_not_answered_needs_no_request_to_be_finished(
     house: Household, on_confirmation: Callable[[Hook], None], lost: Hook
 ) -> None:
-    given_away(house)
-    second = house.start("second")
-    on_confirmation(lost)
-    with pytest.raises(StoreUnavailable):
-        second.load(KEY)
+    second = left_unanswered(house, on_confirmation, lost)
     assert second.sweep() == 0
     assert house.sample("second", "statefall_sessions_handed_over_total", direction="in") in (None, 0)
     on_confirmation(lambda confirm: confirm())
@@ -145,11 +147,7 @@ def test_a_takeover_that_was_not_answered_needs_no_request_to_be_finished(
 def test_a_logout_holds_after_a_takeover_that_was_not_answered(
     house: Household, on_confirmation: Callable[[Hook], None], lost: Hook
 ) -> None:
-    given_away(house)
-    second = house.start("second")
-    on_confirmation(lost)
-    with pytest.raises(StoreUnavailable):
-        second.load(KEY)
+    second = left_unanswered(house, on_confirmation, lost)
     on_confirmation(lambda confirm: confirm())
     assert second.delete(KEY)
     assert second.load(KEY) is None

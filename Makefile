@@ -4,17 +4,28 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 SETUP := $(VENV)/.installed
 
-.PHONY: run test lint constraints kind clean
+.PHONY: run test shipped shipped-alone shipped-beside lint constraints kind clean
 .DEFAULT_GOAL := run
 
 run: $(SETUP)
 	$(BIN)/statefall run
 
-# Whole experiments have gates that a busy machine can miss, and a killed run is cleared by whoever is next.
-ALONE := tests/main_job/test_default_experiment.py tests/main_job/test_interruption.py
+# What is compiled is kept, whatever the environment says: else each of the test processes would rewrite the
+# assertions of every file anew. Whole files go to a process, those that take long first (tests/conftest.py).
+SPREAD := --dist loadfile --no-loadscope-reorder
+test: export PYTHONDONTWRITEBYTECODE :=
 test: lint
-	$(BIN)/pytest -m "not kubernetes" $(ALONE) $(PYTEST_ARGS)
-	$(BIN)/pytest -m "not kubernetes" $(ALONE:%=--ignore %) --numprocesses 3 --dist loadfile $(PYTEST_ARGS)
+	$(BIN)/pytest -m "not kubernetes and not shipped" --numprocesses 4 $(SPREAD) $(PYTEST_ARGS)
+
+# What ships, run from end to end: every experiment shortened, every documented command, the built wheel, the
+# manifests' linters. The default experiment has gates that a busy machine can miss: it runs alone.
+ALONE := tests/main_job/test_default_experiment.py
+shipped: shipped-alone shipped-beside
+shipped-alone shipped-beside: export PYTHONDONTWRITEBYTECODE :=
+shipped-alone: $(SETUP)
+	$(BIN)/pytest -m "shipped and not kubernetes" $(ALONE) $(PYTEST_ARGS)
+shipped-beside: $(SETUP)
+	$(BIN)/pytest -m "shipped and not kubernetes" $(ALONE:%=--ignore %) --numprocesses 2 $(SPREAD) $(PYTEST_ARGS)
 
 lint: $(SETUP)
 	$(BIN)/ruff check .
@@ -34,7 +45,7 @@ $(SETUP): constraints/dev.txt pyproject.toml
 constraints: $(SETUP)
 	$(BIN)/uv pip compile --universal --python-version 3.11 --all-extras --upgrade --generate-hashes \
 	  --no-header --no-annotate --no-emit-index-url --no-emit-find-links --quiet -o constraints/dev.txt pyproject.toml
-	$(BIN)/uv pip compile --universal --python-version 3.11 --extra kubernetes --constraints constraints/dev.txt --generate-hashes \
+	$(BIN)/uv pip compile --universal --python-version 3.11 --extra kubernetes --group pyproject.toml:build --constraints constraints/dev.txt --generate-hashes \
 	  --no-header --no-annotate --no-emit-index-url --no-emit-find-links --quiet -o constraints/image.txt pyproject.toml
 	$(BIN)/uv pip compile --universal --python-version 3.11 --group manifests --upgrade --generate-hashes \
 	  --no-header --no-annotate --no-emit-index-url --no-emit-find-links --quiet -o constraints/manifests.txt
@@ -54,4 +65,4 @@ kind:
 	kubectl --context kind-statefall -n statefall wait --for=condition=Available deployment --all --timeout=300s
 
 clean:
-	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache build *.egg-info
+	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .import_linter_cache build dist

@@ -18,7 +18,7 @@ import httpx
 import psutil
 from prometheus_client.parser import text_string_to_metric_families
 
-from clusters.local import launch
+from statefall.clusters.local import launch
 
 ROOT = Path(__file__).resolve().parents[1]
 USERS = range(1, 49)

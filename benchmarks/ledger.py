@@ -12,7 +12,8 @@ import json
 import random
 import time
 
-from loadtests.ledger.answer import (
+from shop.contract import ACTIVITY_WINDOW, SessionStatus
+from shop.ledger.answer import (
     AddToCart,
     Answer,
     RememberAction,
@@ -22,8 +23,8 @@ from loadtests.ledger.answer import (
     read_answer,
     read_json,
 )
-from loadtests.ledger.book import Book
-from services.contract import ACTIVITY_WINDOW, SessionStatus
+from shop.ledger.sessions import ShopSessions
+from statefall.ledger.session_registry import SessionRegistry
 
 ANSWERS = 200_000
 SESSIONS = 100
@@ -67,10 +68,10 @@ def stream() -> list[tuple[int, Write | None, Answer]]:
 
 def main() -> None:
     """Print both rates."""
-    answers, book = stream(), Book(patience=1)
+    answers, shop = stream(), ShopSessions(SessionRegistry(), 1)
     login = {"p0": "x", "p1": "x", "p2": "x", "p3": "x"}
     sessions = [
-        book.open(
+        shop.open(
             who,
             who,
             Answer(200, HOME, SessionStatus.NEW, user_id=who, version=0, preferences=login),
@@ -80,7 +81,7 @@ def main() -> None:
         for who in range(SESSIONS)
     ]
     begin = time.perf_counter()
-    findings = sum(len(book.observe(sessions[who], write, answer, 1.0)) for who, write, answer in answers)
+    findings = sum(len(shop.observe(sessions[who], write, answer, 1.0)) for who, write, answer in answers)
     took_s = time.perf_counter() - begin
     assert findings == 0
     print(f"ledger: {ANSWERS / took_s:,.0f} checks/s ({took_s / ANSWERS * 1e6:.1f} us each)")

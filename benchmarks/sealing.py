@@ -113,10 +113,10 @@ def table(measured: Mapping[str, Way]) -> str:
         times = f"{spread(way.writing_us, 0)} | {spread(way.reading_us, 0)}"
         lines.append(f"| {name} | {len(way.document):,} | {times} |")
     lines += ["", "| times as much, within each round | bytes | write | read |", "|---|--:|--:|--:|"]
-    for words, over, under in RATIOS:
+    for text, over, under in RATIOS:
         a, b = measured[over], measured[under]
         times = f"{ratio(a.writing_us, b.writing_us)} | {ratio(a.reading_us, b.reading_us)}"
-        lines.append(f"| {words} | {len(a.document) / len(b.document):.2f} | {times} |")
+        lines.append(f"| {text} | {len(a.document) / len(b.document):.2f} | {times} |")
     return "\n".join(lines)
 
 

@@ -21,12 +21,12 @@ from pathlib import Path
 from typing import Any
 
 import psutil
-from closed_loop import CONNECTIONS, ROOT, USERS, Request, Running, replica, send
-from statelessness_report import spread, table
 
-from clusters.local.fingerprint import fingerprint
-from clusters.local.infrastructure import Infrastructure
-from clusters.local.template import Recipe
+from benchmarks.closed_loop import CONNECTIONS, ROOT, USERS, Request, Running, replica, send
+from benchmarks.statelessness_report import spread, table
+from statefall.clusters.local.fingerprint import fingerprint
+from statefall.clusters.local.infrastructure import LocalInfrastructure
+from statefall.conductor.services import twins
 
 PUBLISHED = ROOT / "results/published/statelessness"
 EMPTY_CART = b"{}"
@@ -38,7 +38,7 @@ class Kind:
     """One kind of request to one kind of replica."""
 
     name: str
-    words: str
+    message: str
     replica: str
     """Which one, by its name in REPLICAS."""
     request: Request
@@ -249,7 +249,7 @@ def summary(blocks: Mapping[str, list[Block]], versions: Mapping[str, str]) -> d
         "kinds": [
             {
                 "name": kind.name,
-                "words": kind.words,
+                "words": kind.message,
                 "replica": kind.replica,
                 "request": f"{kind.request.method} {kind.request.path}",
                 "requests": kind.requests * len(blocks[kind.name]),
@@ -264,7 +264,7 @@ def summary(blocks: Mapping[str, list[Block]], versions: Mapping[str, str]) -> d
         "pairs": [
             {
                 "name": f"{one}/{other}",
-                "words": words,
+                "words": message,
                 "more_replica_cpu_us": spread(
                     [
                         mine.replica_us - theirs.replica_us
@@ -272,7 +272,7 @@ def summary(blocks: Mapping[str, list[Block]], versions: Mapping[str, str]) -> d
                     ]
                 ),
             }
-            for one, other, words in PAIRS
+            for one, other, message in PAIRS
         ],
     }
 
@@ -285,12 +285,14 @@ def main() -> None:
     options = parser.parse_args()
     with ExitStack() as stack:
         home = Path(stack.enter_context(tempfile.TemporaryDirectory())) / "cluster"
-        base = Infrastructure(home, None, lambda words: print(words, file=sys.stderr))
+        base = LocalInfrastructure(
+            home, None, lambda message: print(message, file=sys.stderr), (twins(),), seed=1
+        )
         stack.callback(base.close, keep_logs=False)
-        base.start(Recipe(seed=1))
+        base.start()
         environ = {
             "STATEFALL_ENVIRONMENT": "local",
-            "STATEFALL_DATABASE_URL": base.database_url,
+            "STATEFALL_DATABASE_URL": base.values_for(twins())["database"],
         }
         replicas = {}
         for number, (name, (twin, changes)) in enumerate(REPLICAS.items()):

@@ -27,9 +27,9 @@ class AskedOnce(Generic[_Answer]):
                 self._asked = self._thread.submit(self._ask, *arguments, **more)
             return self._asked
 
-    def answer(self, patience_s: float, *arguments: object) -> _Answer:
-        """The answer. Raises what asking raised, and TimeoutError when it takes longer than `patience_s`."""
-        return self.begin(*arguments).result(patience_s)
+    def answer(self, timeout_s: float, *arguments: object) -> _Answer:
+        """The answer. Raises what asking raised, and TimeoutError when it takes longer than `timeout_s`."""
+        return self.begin(*arguments).result(timeout_s)
 
     def _final(self, asked: Future[_Answer]) -> bool:
         return self._keep and asked.exception() is None

@@ -1,4 +1,4 @@
-"""The connections to PostgreSQL: one pool for each replica, with short patience.
+"""The connections to PostgreSQL: one pool for each replica, with short timeouts.
 
 A statement that hangs would hold one of the replica's threads, so everything has a deadline, also when
 the server itself stands still and keeps none of its own; an outage becomes `Unavailable` (503), never a
@@ -41,8 +41,8 @@ class Connection(psycopg.Connection[TupleRow]):
     answer_timeout_s = ANSWER_TIMEOUT_S
 
     @contextmanager
-    def patient(self, statement_timeout_s: float) -> Iterator[None]:
-        """For statements that may take longer: a transaction, to which the server's patience is bound."""
+    def allowing(self, statement_timeout_s: float) -> Iterator[None]:
+        """For statements that may take longer: a transaction, to which the server's own timeout is bound."""
         self.answer_timeout_s = statement_timeout_s + 1.0
         try:
             with self.transaction():

@@ -1,9 +1,11 @@
 """How a replica ends: in order when it is asked to, and never leaving an orphan when it is killed.
 
-SIGTERM: readiness turns to 503; connections that wait to be accepted are taken; then the listening
-socket closes, so that new ones are refused at once (gunicorn by itself leaves them waiting until it
-exits and resets them then). Requests under way are finished, idle kept-alive connections are closed
-after 2 s at most, and then the replica's parts are closed.
+SIGTERM: readiness turns to 503, and for as long as it is a lame duck the replica answers everybody as
+before, so that a balancer that hears of its readiness sends nobody any more before the door closes. Then
+connections that wait to be accepted are taken, and the listening socket closes, so that new ones are
+refused at once (gunicorn by itself leaves them waiting until it exits and resets them then). Requests
+under way are finished, idle kept-alive connections are closed after 2 s at most, and then the replica's
+parts are closed.
 
 WebSockets hold nothing up: their connections are no longer the worker's (see `upgrade`).
 
@@ -25,17 +27,38 @@ from services.upgrade import Upgraded
 
 CLOSING_S: Final = 2
 """How much of the graceful timeout is kept for closing the parts, a hand-over of sessions included."""
+REQUESTS_S: Final = 1
+"""How much of it is kept at least for requests under way when the door closes."""
 _PR_SET_PDEATHSIG: Final = 1  # linux/prctl.h
 
 
 class DrainingWorker(ThreadWorker):  # type: ignore[misc]
     """A gthread worker that leaves nobody waiting at a closed door. Its application has a `replica`."""
 
+    lame_duck = False
+    """It was asked to end, and serves on until its time is over."""
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self._requests_s = max(REQUESTS_S, self.cfg.graceful_timeout - CLOSING_S)
+
     def handle_exit(self, sig: int, frame: object) -> None:
-        """SIGTERM."""
-        if self.app.replica is not None:  # it may still be starting
-            self.app.replica.drain()
-        super().handle_exit(sig, frame)
+        """SIGTERM. As a signal handler it takes no lock and starts no thread."""
+        if self.lame_duck:
+            return  # told by its master too
+        replica = self.app.replica
+        if replica is None:  # it is still starting
+            super().handle_exit(sig, frame)
+            return
+        replica.drain()
+        if self._lame_duck_s <= 0:
+            super().handle_exit(sig, frame)
+            return
+        self.lame_duck = True
+        if replica.settings.lame_duck_closes:
+            self.max_keepalived = 0
+        signal.signal(signal.SIGALRM, super().handle_exit)
+        signal.setitimer(signal.ITIMER_REAL, self._lame_duck_s)
 
     def handle_request(self, req: Any, conn: TConn) -> bool:
         """Answer a request; one that became a WebSocket takes its connection with it."""
@@ -62,10 +85,14 @@ class DrainingWorker(ThreadWorker):  # type: ignore[misc]
                 self.accept(listener)
             listener.close()
 
+    @property
+    def _lame_duck_s(self) -> float:
+        return float(min(self.app.replica.settings.lame_duck_s, self._requests_s - REQUESTS_S))
+
     def run(self) -> None:
         """Serve until told to end and the last request is answered."""
         # The master kills the worker when the whole timeout is over: requests must not use it up.
-        self.cfg.set("graceful_timeout", max(1, self.cfg.graceful_timeout - CLOSING_S))
+        self.cfg.set("graceful_timeout", max(1, round(self._requests_s - self._lame_duck_s)))
         try:
             super().run()
         finally:

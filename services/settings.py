@@ -119,6 +119,11 @@ class Settings:
     login_window_s: float = 300.0
     trusted_proxies: int = 0
     """How many proxies in front append to X-Forwarded-For; 0: the peer's address is the client's."""
+    lame_duck_s: float = 0.0
+    """From SIGTERM on, a replica that is no longer ready goes on serving for so long, as far as its graceful
+    timeout lets."""
+    lame_duck_closes: bool = False
+    """Whether its answers meanwhile close their connections."""
 
 
 def read_settings(environ: Mapping[str, str] = os.environ) -> Settings:
@@ -151,6 +156,8 @@ def read_settings(environ: Mapping[str, str] = os.environ) -> Settings:
         login_failures_per_address=_count(environ, "STATEFALL_LOGIN_FAILURES_PER_ADDRESS", 300),
         login_window_s=_positive(environ, "STATEFALL_LOGIN_WINDOW_S", 300.0),
         trusted_proxies=_count(environ, "STATEFALL_TRUSTED_PROXIES", 0),
+        lame_duck_s=_optional_s(environ, "STATEFALL_LAME_DUCK_S") or 0.0,
+        lame_duck_closes=_switch(environ, "STATEFALL_LAME_DUCK_CLOSES", False),
     )
 
 

@@ -1,8 +1,8 @@
-"""The client of the shared store (Valkey or Redis): no retries, short patience, every call measured.
+"""The client of the shared store (Valkey or Redis): no retries, short timeouts, every call measured.
 
 A call is sent once (see `store_client`) and its failure is the caller's to handle; while the store
 is known to be away, calls are refused without waiting (see `breaker`), and so are those of a request
-that has waited in vain before (see `patience`).
+that has waited in vain before (see `timeout_budget`).
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from typing import Any, Final
 import redis
 from redis.cluster import RedisCluster
 
-from services import patience
+from services import timeout_budget
 from services.breaker import Breaker
 from services.contract import ErrorCode
 from services.metrics import Metrics
@@ -85,16 +85,20 @@ class Call:
 class Store:
     """Byte strings by key, each with a time to live. Raises StoreUnavailable from every call."""
 
-    def __init__(self, url: str, metrics: Metrics, *, connections: int, replicas: int = 0) -> None:
+    def __init__(
+        self, url: str, metrics: Metrics, *, connections: int, replicas: int = 0,
+        timeout_s: float = TIMEOUT_S,
+    ) -> None:  # fmt: skip
         """With `replicas`, a scripted write counts as done when so many copies of the store have it.
+        A call waits for a connection, and again for an answer, for `timeout_s` at most.
 
         Raises ValueError for a URL that names no store, or for replicas of a cluster, whose client
         cannot wait for them.
         """
-        self._connect = connector(url, connections + BACKGROUND_CONNECTIONS)
+        self._connect = connector(url, connections + BACKGROUND_CONNECTIONS, timeout_s)
         if replicas and url.startswith("redis+cluster"):
             raise ValueError("waiting for replicas works with one server or Sentinel, not with a cluster")
-        self._metrics, self._replicas = metrics, replicas
+        self._metrics, self._replicas, self._timeout_s = metrics, replicas, timeout_s
         self._breaker = Breaker()
         self._lock = threading.Lock()
         self._client: Client | None = None
@@ -135,7 +139,7 @@ class Store:
         except STORE_ERRORS as error:
             if isinstance(error, _NOT_ANSWERED):
                 self._breaker.failed()
-                patience.lose(time.perf_counter() - begin)
+                timeout_budget.spend(time.perf_counter() - begin)
             else:
                 self._breaker.succeeded()
             self._metrics.store.errors.labels(call).inc()
@@ -184,7 +188,7 @@ class Store:
             for call in calls:
                 pipeline.execute_command(*_command(call, "EVAL", call.script.text))
             if self._replicas:
-                pipeline.execute_command("WAIT", self._replicas, int(TIMEOUT_S * 500))
+                pipeline.execute_command("WAIT", self._replicas, int(self._timeout_s * 500))
             answers = pipeline.execute()
             if self._replicas:
                 self._confirm(answers.pop())
@@ -206,7 +210,7 @@ class Store:
             return [key.decode() for key in client.scan_iter(match=pattern, count=SCAN_COUNT, **nodes)]
 
     def _admit(self) -> None:
-        if patience.used_up():
+        if timeout_budget.used_up():
             reason = "request"
         elif not self._breaker.admit():
             reason = "breaker"
@@ -222,7 +226,7 @@ class Store:
         # WAIT is about the writes of its own connection, so both go over one.
         pipeline = self.client.pipeline(transaction=False)
         pipeline.execute_command(*words)
-        pipeline.execute_command("WAIT", self._replicas, int(TIMEOUT_S * 500))
+        pipeline.execute_command("WAIT", self._replicas, int(self._timeout_s * 500))
         answer, copies = pipeline.execute()
         self._confirm(copies)
         return answer

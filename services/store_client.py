@@ -26,9 +26,11 @@ from services.store_cluster import ClusterClient
 from services.urls import ONE_SERVER, SENTINEL, hosts, read_store_url
 
 TIMEOUT_S: Final = 0.3
-"""For a connection, and again for an answer."""
-SENTINELS_S: Final = 2 * TIMEOUT_S
-"""For all Sentinels together: one may be silent. Which one answers is remembered by redis-py."""
+"""For a connection, and again for an answer, while a shopper waits for it."""
+COMMAND_TIMEOUT_S: Final = 10.0
+"""The same for an operator's command (backup, restore, purge): it has to finish, not to be quick."""
+SENTINELS: Final = 2
+"""So many timeouts for all Sentinels together: one may be silent. redis-py remembers which one answers."""
 
 Client = redis.Redis | RedisCluster
 """What both can do is used of them: keys, scripts, scans."""
@@ -49,24 +51,25 @@ class _Idle(queue.LifoQueue[Any]):
 
 
 class _Sentinels(Sentinel):
-    """redis-py would wait for each Sentinel in turn; nobody waits here for longer than SENTINELS_S."""
+    """redis-py would wait for each Sentinel in turn; nobody waits here for longer than for SENTINELS."""
 
-    def __init__(self, sentinels: list[tuple[str, int]], **options: Any) -> None:
+    def __init__(self, sentinels: list[tuple[str, int]], timeout_s: float, **options: Any) -> None:
+        self._timeout_s = timeout_s
         super().__init__(sentinels, **options)  # type: ignore[no-untyped-call]
         self._asking = AskedOnce[tuple[str, int]](super().discover_master, "sentinels")
 
     def discover_master(self, service_name: str) -> tuple[str, int]:
         try:
-            return self._asking.answer(SENTINELS_S, service_name)
+            return self._asking.answer(SENTINELS * self._timeout_s, service_name)
         except TimeoutError:
             raise redis.TimeoutError("no Sentinel answers") from None
 
 
-def connector(url: str, connections: int) -> Callable[[], Client]:
-    """What makes the client. Raises ValueError that says what is wrong with the URL.
+def connector(url: str, connections: int, timeout_s: float = TIMEOUT_S) -> Callable[[], Client]:
+    """What makes the client, which waits for `timeout_s`. Raises ValueError that says what the URL lacks.
 
     It is called when the client is first needed, because a cluster's asks its nodes at once: then it raises
-    one of `store_cluster.STORE_ERRORS` when they do not answer within TIMEOUT_S.
+    one of `store_cluster.STORE_ERRORS` when they do not answer in time.
 
     | URL                                                    | store                                |
     |--------------------------------------------------------|--------------------------------------|
@@ -80,23 +83,27 @@ def connector(url: str, connections: int) -> Callable[[], Client]:
             redis.BlockingConnectionPool.from_url(
                 url,
                 max_connections=connections,
-                timeout=TIMEOUT_S,
+                timeout=timeout_s,
                 queue_class=_Idle,
-                **_patience(),
+                **_timeouts(timeout_s),
                 retry=_once(),
             )
         )
     if parts.scheme == SENTINEL:
-        return _sentinel(parts, connections)
-    return _cluster(parts, connections)
+        return _sentinel(parts, connections, timeout_s)
+    return _cluster(parts, connections, timeout_s)
 
 
-def _sentinel(parts: SplitResult, connections: int) -> Callable[[], Client]:
+def _sentinel(parts: SplitResult, connections: int, timeout_s: float) -> Callable[[], Client]:
     name = parts.path.strip("/")
 
     def connect() -> Client:
         sentinel = _Sentinels(
-            hosts(parts), sentinel_kwargs={**_patience(), "retry": _once()}, **_patience(), retry=_once()
+            hosts(parts),
+            timeout_s,
+            sentinel_kwargs={**_timeouts(timeout_s), "retry": _once()},
+            **_timeouts(timeout_s),
+            retry=_once(),
         )
         client: redis.Redis = sentinel.master_for(  # type: ignore[no-untyped-call]
             name, **_credentials(parts), max_connections=connections
@@ -106,31 +113,31 @@ def _sentinel(parts: SplitResult, connections: int) -> Callable[[], Client]:
     return connect
 
 
-def _cluster(parts: SplitResult, connections: int) -> Callable[[], Client]:
+def _cluster(parts: SplitResult, connections: int, timeout_s: float) -> Callable[[], Client]:
     def connect() -> ClusterClient:
         return ClusterClient(
             startup_nodes=[ClusterNode(host, port) for host, port in hosts(parts)],
             retry=_once(),
             max_connections=connections,
             **_credentials(parts),
-            **_patience(),
+            **_timeouts(timeout_s),
         )
 
     connecting = AskedOnce(connect, "cluster-connect", keep=True)
 
     def connected() -> Client:
         try:
-            return connecting.answer(TIMEOUT_S)
+            return connecting.answer(timeout_s)
         except TimeoutError:
             raise redis.TimeoutError("no node of the cluster answers") from None
 
     return connected
 
 
-def _patience() -> dict[str, Any]:
+def _timeouts(timeout_s: float) -> dict[str, Any]:
     return {
-        "socket_timeout": TIMEOUT_S,
-        "socket_connect_timeout": TIMEOUT_S,
+        "socket_timeout": timeout_s,
+        "socket_connect_timeout": timeout_s,
         "health_check_interval": 0,
         "protocol": 2,  # the third only adds a handshake and server pushes that nothing here reads
     }

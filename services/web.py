@@ -16,7 +16,7 @@ from pydantic import BaseModel, ValidationError
 from werkzeug.exceptions import HTTPException, RequestEntityTooLarge
 from werkzeug.middleware.proxy_fix import ProxyFix
 
-from services import contract, patience
+from services import contract, timeout_budget
 from services.contract import ErrorCode, SessionStatus
 from services.metrics import MAX_OPERATION_CHARS, Metrics
 from services.refusals import BadRequest, Refusal, Throttled
@@ -38,7 +38,7 @@ def make_app(settings: Settings, metrics: Metrics) -> Flask:
         app.wsgi_app = proxy  # type: ignore[method-assign]
 
     def arrive() -> None:
-        patience.begin()
+        timeout_budget.begin()
         g.begin = time.perf_counter()
         g.outcome = "ok"
         operation = request.headers.get(contract.OPERATION_HEADER)
@@ -64,7 +64,7 @@ def make_app(settings: Settings, metrics: Metrics) -> Flask:
 
     app.before_request(arrive)
     app.after_request(leave)
-    app.teardown_request(lambda _: patience.end())
+    app.teardown_request(lambda _: timeout_budget.end())
     app.register_error_handler(Refusal, _refused)
     app.register_error_handler(HTTPException, _http_error)
     app.register_error_handler(Exception, _internal_error)

@@ -1,1 +1,4 @@
-"""The conductor: command line, experiment files and plans, and the run that ties the rooms together."""
+"""Counts what users lose when a pod falls: load, faults and a session ledger for Kubernetes.
+
+The rooms and what each may import: docs/architecture.md.
+"""

@@ -4,20 +4,21 @@ from __future__ import annotations
 
 import ast
 import re
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import Path
 
 import pytest
 
-from loadtests.journeys import Page, Step, call, weights
-from loadtests.ledger.answer import AddToCart, Converse, RememberAction, SetPreferences, Write
 from services import contract
 from services.replica import Replica
 from services.settings import Environment, SessionDesign, Settings, SettingsError
 from services.stateful.app import create as create_stateful
 from services.stateless.app import create as create_stateless
-from statefall.reading import find, read
+from shop.journeys import Page, Step, call, weights
+from shop.ledger.answer import AddToCart, Converse, RememberAction, SetPreferences, Write
+from statefall.conductor.reading import find, read
 
 ROOT = Path(__file__).resolve().parent.parent
 PAGE = ROOT / "docs" / "services.md"
@@ -77,6 +78,8 @@ CONTRACT = {
 """What must be there, by the heading of its table. Written here a second time on purpose: the page is
 checked against it, so that a row cannot go from the page unnoticed. A new system is added to both."""
 SYSTEMS = tuple(name for names in CONTRACT.values() for name in names)
+ELSEWHERE = ("statefall/", "loadtests/")
+"""Modules that are not of the twins."""
 KINDS_OF_STATE = ("session", "application", "connection", "process", "configuration")
 PLACES_OF_STATE = ("memory", "local disk", "database", "shared cache", "client")
 
@@ -175,10 +178,10 @@ def called(experiment: str) -> set[str]:
 
 
 def path_of(module: str) -> Path:
-    elsewhere = module.startswith(("clusters/", "loadtests/"))
-    return ROOT / module if elsewhere else ROOT / "services" / module
+    return ROOT / module if module.startswith(ELSEWHERE) else ROOT / "services" / module
 
 
+@cache
 def functions(path: Path) -> set[str]:
     return {node.name for node in ast.walk(ast.parse(path.read_text())) if isinstance(node, ast.FunctionDef)}
 
@@ -219,44 +222,94 @@ def test_a_state_design_is_on_the_map_when_a_twin_has_it(design: SessionDesign) 
     assert accepted == (design in rows())
 
 
-@pytest.mark.parametrize("system", SYSTEMS)
-def test_a_system_has_a_route_that_is_served(system: str) -> None:
-    assert rows()[system].routes
-    assert set(rows()[system].routes) <= served()
+def unserved_routes(system: str, said: Row) -> Iterator[str]:
+    if not said.routes:
+        yield "no route"
+    yield from (f"no twin serves {route}" for route in said.routes if route not in served())
 
 
-@pytest.mark.parametrize("system", SYSTEMS)
-def test_a_system_has_modules_that_are_there(system: str) -> None:
-    assert rows()[system].modules
-    for module in rows()[system].modules:
-        assert path_of(module).is_file(), module
+def missing_modules(system: str, said: Row) -> Iterator[str]:
+    if not said.modules:
+        yield "no module"
+    yield from (f"{module} is no file" for module in said.modules if not path_of(module).is_file())
 
 
-@pytest.mark.parametrize("system", [name for name in SYSTEMS if name.startswith(("State", "Client"))])
-def test_a_system_of_the_twins_is_named_where_it_is_made(system: str) -> None:
-    modules = rows()[system].modules
-    if not any(module.startswith("clusters/") for module in modules):  # those are shown by a cluster
-        assert any(system in path_of(module).read_text() for module in modules)
+def missing_name(system: str, said: Row) -> Iterator[str]:
+    """Of the twins' systems; those that a cluster shows are named elsewhere."""
+    if not is_of_the_twins(system) or any(module.startswith(ELSEWHERE) for module in said.modules):
+        return
+    if not any(
+        path_of(module).is_file() and system in path_of(module).read_text() for module in said.modules
+    ):
+        yield "none of its modules names it"
 
 
-@pytest.mark.parametrize("system", SYSTEMS)
-def test_a_system_has_a_metric_that_is_counted(system: str) -> None:
-    assert rows()[system].metrics
-    assert set(rows()[system].metrics) <= counted()
+def uncounted_metrics(system: str, said: Row) -> Iterator[str]:
+    if not said.metrics:
+        yield "no metric"
+    yield from (f"no twin counts {metric}" for metric in said.metrics if metric not in counted())
 
 
-@pytest.mark.parametrize("system", SYSTEMS)
-def test_a_system_has_a_test(system: str) -> None:
-    assert rows()[system].tests
-    for test in rows()[system].tests:
+def missing_tests(system: str, said: Row) -> Iterator[str]:
+    if not said.tests:
+        yield "no test"
+    for test in said.tests:
         path, _, name = test.partition("::")
-        assert name in functions(ROOT / "tests" / path), test
+        if name not in functions(ROOT / "tests" / path):
+            yield f"there is no test {test}"
 
 
-@pytest.mark.parametrize("system", SYSTEMS)
-def test_the_experiments_that_drive_a_system_are_there(system: str) -> None:
-    driven = rows()[system].experiments
-    assert driven or not system.startswith(("State", "Client")), "every system of the twins is driven"
-    assert driven or system not in set(SessionDesign)
-    for name in driven:
-        assert called(name) & set(rows()[system].routes), f"no shopper of {name} comes to {system}"
+def idle_experiments(system: str, said: Row) -> Iterator[str]:
+    if not said.experiments and (is_of_the_twins(system) or system in set(SessionDesign)):
+        yield "no experiment drives it"
+    for name in said.experiments:
+        if not called(name) & set(said.routes):
+            yield f"no shopper of {name} comes to its routes"
+
+
+def is_of_the_twins(system: str) -> bool:
+    return system.startswith(("State", "Client"))
+
+
+@pytest.mark.parametrize(
+    "faults",
+    [
+        unserved_routes,
+        missing_modules,
+        missing_name,
+        uncounted_metrics,
+        missing_tests,
+        idle_experiments,
+    ],
+)
+def test_what_a_row_says_of_its_system_holds(faults: Callable[[str, Row], Iterable[str]]) -> None:
+    """Of every row; all that does not hold is told at once."""
+    assert [f"{system}: {fault}" for system, said in rows().items() for fault in faults(system, said)] == []
+
+
+NOTHING = Row((), (), (), (), ())
+FALSE = Row(
+    ("/nowhere",), ("nowhere.py",), ("nothing_total",), ("test_services_map.py::nothing",), ("default",)
+)
+
+
+@pytest.mark.parametrize(
+    ("faults", "of_nothing", "of_what_is_false"),
+    [
+        (unserved_routes, "no route", "no twin serves /nowhere"),
+        (missing_modules, "no module", "nowhere.py is no file"),
+        (missing_name, "none of its modules names it", "none of its modules names it"),
+        (uncounted_metrics, "no metric", "no twin counts nothing_total"),
+        (missing_tests, "no test", "there is no test test_services_map.py::nothing"),
+        (
+            idle_experiments,
+            "no experiment drives it",
+            "no shopper of default comes to its routes",
+        ),
+    ],
+)
+def test_a_row_that_says_nothing_or_what_is_false_is_found(
+    faults: Callable[[str, Row], Iterable[str]], of_nothing: str, of_what_is_false: str
+) -> None:
+    assert list(faults("StatelessX", NOTHING)) == [of_nothing]
+    assert list(faults("StatelessX", FALSE)) == [of_what_is_false]

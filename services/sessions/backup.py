@@ -14,6 +14,7 @@ from pathlib import Path
 from services.metrics import Metrics
 from services.sessions.archive import read_store, save
 from services.store import Store, StoreUnavailable
+from services.store_client import COMMAND_TIMEOUT_S
 
 
 def add_store(parser: argparse.ArgumentParser) -> None:
@@ -31,7 +32,7 @@ def open_store(parser: argparse.ArgumentParser, url: str | None) -> Store:
     if not url:
         parser.error("--store-url is not given, nor STATEFALL_STORE_URL")
     try:
-        return Store(url, Metrics("command", ""), connections=1)
+        return Store(url, Metrics("command", ""), connections=1, timeout_s=COMMAND_TIMEOUT_S)
     except ValueError as error:
         parser.error(f"--store-url: {error}")
 

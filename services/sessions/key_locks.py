@@ -11,7 +11,7 @@ from services.refusals import Unavailable
 
 STRIPES: Final = 256
 """Locks that all keys share; two sessions in use at once rarely meet on one."""
-PATIENCE_S: Final = 0.5
+TIMEOUT_S: Final = 0.5
 
 
 class KeyLocks:
@@ -21,10 +21,10 @@ class KeyLocks:
         self._locks = [threading.Lock() for _ in range(STRIPES)]
 
     @contextmanager
-    def held(self, key: str, patience_s: float = PATIENCE_S) -> Iterator[None]:
+    def held(self, key: str, timeout_s: float = TIMEOUT_S) -> Iterator[None]:
         """Hold the key's lock. Raises Unavailable when its holders are too slow, as in an outage."""
         lock = self._locks[hash(key) % STRIPES]
-        if not lock.acquire(timeout=patience_s):
+        if not lock.acquire(timeout=timeout_s):
             raise Unavailable("other requests of this session are under way")
         try:
             yield

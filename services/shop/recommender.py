@@ -28,7 +28,7 @@ COUNT: Final = 10
 _SPARE: Final = 20
 """More candidates than are shown, since some may not be for sale any more."""
 READING_TIMEOUT_S: Final = 15.0
-PATIENCE_S: Final = 3.0
+TIMEOUT_S: Final = 3.0
 """How long a request waits for a graph that is still being read."""
 RETRY_S: Final = 0.5
 """Between two attempts to read it."""
@@ -117,7 +117,7 @@ class Recommender:
             if self._thread is None and not self._end.is_set():
                 self._thread = threading.Thread(target=self._load, name="purchases", daemon=True)
                 self._thread.start()
-        self._read_once.wait(PATIENCE_S)
+        self._read_once.wait(TIMEOUT_S)
         if self._graph is None:
             raise Unavailable("the purchases are still being read")
         return self._graph
@@ -136,7 +136,7 @@ class Recommender:
 
     def _read(self) -> PurchaseGraph:
         # All purchases take longer than the statement of a request may.
-        with self._database.connection() as connection, connection.patient(READING_TIMEOUT_S):
+        with self._database.connection() as connection, connection.allowing(READING_TIMEOUT_S):
             names: dict[int, str] = dict(connection.execute("SELECT id, name FROM products").fetchall())
             users, products = _purchases(connection)
         return build_graph(names, users, products)

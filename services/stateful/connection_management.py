@@ -22,7 +22,7 @@ from services.refusals import Overloaded, Unavailable
 from services.sessions.protocol import Ended
 
 CONNECT_TIMEOUT_S: Final = 2
-PATIENCE_S: Final = 1.0
+TIMEOUT_S: Final = 1.0
 """How long a request waits while another one of its session uses the connection."""
 
 
@@ -74,7 +74,7 @@ class StatefulConnectionManagement:
         Raises Overloaded when there is none left or it is busy, Unavailable when the database fails.
         """
         held = self._hold(key)
-        if not held.lock.acquire(timeout=PATIENCE_S):
+        if not held.lock.acquire(timeout=TIMEOUT_S):
             self._refused.inc()
             raise Overloaded("this session's database connection is busy")
         try:

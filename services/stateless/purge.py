@@ -13,7 +13,7 @@ from contextlib import closing
 from typing import Final
 
 from services.stateless.caching import COMMON, TENANTS, partition
-from services.store_client import connector
+from services.store_client import COMMAND_TIMEOUT_S, connector
 from services.store_cluster import STORE_ERRORS
 
 _BATCH: Final = 1000
@@ -25,7 +25,7 @@ def purge(store_url: str, tenant: str) -> int:
     Raises ValueError for a URL that names no store and one of STORE_ERRORS when the store does not answer.
     """
     removed = 0
-    client = connector(store_url, connections=1)()
+    client = connector(store_url, connections=1, timeout_s=COMMAND_TIMEOUT_S)()
     with closing(client):
         batch: list[bytes] = []
         # One slot of a cluster holds all of a tenant, so one command can remove many of its keys.

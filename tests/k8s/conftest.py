@@ -9,12 +9,19 @@ from pathlib import Path
 
 import pytest
 
-from clusters.kubernetes import manifests
-from clusters.kubernetes.kinds import Object
+from statefall.clusters.kubernetes.objects import manifests
+from statefall.clusters.kubernetes.objects.kinds import Object
+from statefall.content import MANIFESTS
 
 ROOT = Path(__file__).parents[2]
-OVERLAYS = sorted(f"overlays/{folder.name}" for folder in (ROOT / "k8s" / "overlays").iterdir())
-FOLDERS = ["base", *OVERLAYS, "load", "conductor", "monitoring"]
+K8S = ROOT / "k8s"
+KUSTOMIZATIONS = sorted(str(file.parent.relative_to(K8S)) for file in K8S.rglob("kustomization.yaml"))
+COMPONENTS = [folder for folder in KUSTOMIZATIONS if folder.startswith("components/")]
+"""What changes other kustomizations, and renders nothing by itself."""
+OPERATOR = "monitoring/operator"
+"""Kinds of an operator's own: no API server without it knows them."""
+FOLDERS = [folder for folder in KUSTOMIZATIONS if folder not in {*COMPONENTS, OPERATOR}]
+OVERLAYS = [folder for folder in FOLDERS if folder.startswith("overlays/")]
 
 
 @pytest.fixture(scope="session")
@@ -30,7 +37,7 @@ def written(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
     found = {}
     for folder in FOLDERS:
         file = directory / f"{folder.replace('/', '-')}.yaml"
-        command = [str(manifests.kubectl()), "kustomize", str(manifests.MANIFESTS / folder)]
+        command = [str(manifests.kubectl()), "kustomize", str(MANIFESTS / folder)]
         file.write_bytes(subprocess.run(command, check=True, capture_output=True).stdout)
         found[folder] = file
     return found

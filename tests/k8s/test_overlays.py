@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 import yaml
 
-from clusters.kubernetes.kinds import Object, name_of
+from statefall.clusters.kubernetes.objects.kinds import Object, name_of
 from tests.k8s.conftest import OVERLAYS, ROOT
 
 Rendered = dict[str, tuple[Object, ...]]
@@ -16,7 +16,7 @@ STATES = ["handoff", "write-through", "external", "replicated"]
 
 
 def one(objects: tuple[Object, ...], kind: str, name: str) -> Object:
-    (found,) = [thing for thing in objects if (thing["kind"], name_of(thing)) == (kind, name)]
+    (found,) = [manifest for manifest in objects if (manifest["kind"], name_of(manifest)) == (kind, name)]
     return found
 
 
@@ -25,8 +25,8 @@ def state_of(objects: tuple[Object, ...], twin: str) -> str:
     return str({entry["name"]: entry.get("value") for entry in container["env"]}["STATEFALL_STATE"])
 
 
-def annotations_of(thing: Object) -> dict[str, Any]:
-    return dict(thing["metadata"].get("annotations", {}))
+def annotations_of(manifest: Object) -> dict[str, Any]:
+    return dict(manifest["metadata"].get("annotations", {}))
 
 
 def test_plain_is_the_base(rendered: Rendered) -> None:
@@ -44,7 +44,7 @@ def test_sticky_sets_a_cookie_that_scripts_cannot_read(rendered: Rendered) -> No
 
 def test_client_ip_has_no_layer_7_and_holds_an_address_for_three_hours(rendered: Rendered) -> None:
     objects = rendered["overlays/client-ip"]
-    assert not [thing for thing in objects if thing["kind"] == "Ingress"]
+    assert not [manifest for manifest in objects if manifest["kind"] == "Ingress"]
     for twin in ("stateless", "stateful"):
         service = one(objects, "Service", twin)["spec"]
         assert service["sessionAffinity"] == "ClientIP"
@@ -72,12 +72,17 @@ def test_the_autoscaler_owns_the_number_of_replicas(rendered: Rendered) -> None:
 
 @pytest.mark.parametrize("folder", OVERLAYS)
 def test_the_infrastructure_is_the_same_under_every_overlay(folder: str, rendered: Rendered) -> None:
-    for kind, name in (("StatefulSet", "database"), ("StatefulSet", "store"), ("Deployment", "balancer")):
+    for kind, name in (
+        ("Namespace", "statefall"),  # with which all goes away again
+        ("StatefulSet", "database"),
+        ("StatefulSet", "store"),
+        ("Deployment", "balancer"),
+    ):
         assert one(rendered[folder], kind, name) == one(rendered["base"], kind, name)
 
 
 def test_the_conductor_brings_no_twin(rendered: Rendered) -> None:
-    names = {(thing["kind"], name_of(thing)) for thing in rendered["conductor"]}
+    names = {(manifest["kind"], name_of(manifest)) for manifest in rendered["conductor"]}
     assert ("Deployment", "balancer") in names
     assert not {(kind, twin) for kind, twin in names if twin in {"stateless", "stateful"}}
 

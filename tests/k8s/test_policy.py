@@ -8,10 +8,9 @@ from typing import Any
 
 import pytest
 
-from clusters.kubernetes.access import image_name
-from clusters.kubernetes.api import PART_OF
-from clusters.kubernetes.kinds import Object, labels_of, name_of
-from clusters.kubernetes.manifests import COMPONENT, REPLICA
+from statefall.clusters.kubernetes.objects.kinds import Object, labels_of, name_of
+from statefall.clusters.kubernetes.objects.labels import COMPONENT, PART_OF, REPLICA
+from statefall.clusters.kubernetes.objects.target import image_name
 from tests.k8s.conftest import FOLDERS, OVERLAYS
 
 Rendered = dict[str, tuple[Object, ...]]
@@ -26,13 +25,13 @@ SHORT_JOB = "shop-data"
 
 def workloads(objects: tuple[Object, ...]) -> Iterator[tuple[str, Object]]:
     """(kind and name, pod template) of whatever makes pods."""
-    for thing in objects:
-        if "template" in thing.get("spec", {}):
-            yield f"{thing['kind']} {name_of(thing)}", thing["spec"]["template"]
+    for manifest in objects:
+        if "template" in manifest.get("spec", {}):
+            yield f"{manifest['kind']} {name_of(manifest)}", manifest["spec"]["template"]
 
 
 def of_kind(objects: tuple[Object, ...], *kinds: str) -> list[Object]:
-    return [thing for thing in objects if thing["kind"] in kinds]
+    return [manifest for manifest in objects if manifest["kind"] in kinds]
 
 
 def selects(selector: Object, template: Object) -> bool:
@@ -46,12 +45,12 @@ def environment(container: Object) -> dict[str, Any]:
 
 @EVERYWHERE
 def test_all_lies_in_one_namespace_and_says_whose_it_is(folder: str, rendered: Rendered) -> None:
-    for thing in rendered[folder]:
-        assert labels_of(thing)[PART_OF] == "statefall", name_of(thing)
-        if thing["kind"] == "Namespace":
-            assert labels_of(thing)["pod-security.kubernetes.io/enforce"] == "restricted"
+    for manifest in rendered[folder]:
+        assert labels_of(manifest)[PART_OF] == "statefall", name_of(manifest)
+        if manifest["kind"] == "Namespace":
+            assert labels_of(manifest)["pod-security.kubernetes.io/enforce"] == "restricted"
         else:
-            assert thing["metadata"]["namespace"] == "statefall", name_of(thing)
+            assert manifest["metadata"]["namespace"] == "statefall", name_of(manifest)
     for what, template in workloads(rendered[folder]):
         assert labels_of(template)[PART_OF] == "statefall", what
 
@@ -104,6 +103,7 @@ def test_a_tag_that_moves_pins_nothing() -> None:
         assert pinned(image), image
 
 
+ALL_OURS = {"matchLabels": {"app.kubernetes.io/part-of": "statefall"}}
 API_SERVER_PORTS = {443, 6443, 8443, 16443}
 """Of a Service or a managed cluster; kubeadm, kind and k3s; minikube; MicroK8s."""
 
@@ -126,13 +126,13 @@ def test_whoever_asks_the_api_server_may_reach_it_on_any_usual_port(
 
 @EVERYWHERE
 def test_every_role_is_probed(folder: str, rendered: Rendered) -> None:
-    for thing in of_kind(rendered[folder], *LONG_RUNNING, "Job"):
-        for container in thing["spec"]["template"]["spec"]["containers"]:
-            if name_of(thing) == SHORT_JOB:
+    for manifest in of_kind(rendered[folder], *LONG_RUNNING, "Job"):
+        for container in manifest["spec"]["template"]["spec"]["containers"]:
+            if name_of(manifest) == SHORT_JOB:
                 continue
-            assert "livenessProbe" in container, name_of(thing)
-            if name_of(thing) != "conductor":  # nobody waits for it to be ready
-                assert "readinessProbe" in container, name_of(thing)
+            assert "livenessProbe" in container, name_of(manifest)
+            if name_of(manifest) != "conductor":  # nobody waits for it to be ready
+                assert "readinessProbe" in container, name_of(manifest)
 
 
 def test_load_reaches_replicas_wherever_it_may_run(rendered: Rendered) -> None:
@@ -145,8 +145,8 @@ def test_load_reaches_replicas_wherever_it_may_run(rendered: Rendered) -> None:
 def test_the_balancer_ends_by_itself_before_it_is_killed(folder: str, rendered: Rendered) -> None:
     (template,) = [t for _, t in workloads(rendered[folder]) if labels_of(t)[COMPONENT] == "balancer"]
     arguments = " ".join(template["spec"]["containers"][0]["args"])
-    patience_s = {int(found) for found in re.findall(r"lifecycle\.gracetimeout=(\d+)s", arguments)}
-    assert max(patience_s) < template["spec"]["terminationGracePeriodSeconds"]
+    graceful_timeout_s = {int(found) for found in re.findall(r"lifecycle\.gracetimeout=(\d+)s", arguments)}
+    assert max(graceful_timeout_s) < template["spec"]["terminationGracePeriodSeconds"]
 
 
 @EVERYWHERE
@@ -187,23 +187,41 @@ def test_roles_name_what_they_grant_and_reach_no_further_than_the_namespace(
 
 @EVERYWHERE
 def test_every_pod_has_a_network_policy_of_its_own(folder: str, rendered: Rendered) -> None:
-    policies = [p for p in of_kind(rendered[folder], "NetworkPolicy") if p["spec"]["podSelector"]]
+    policies = [p for p in of_kind(rendered[folder], "NetworkPolicy") if p["spec"]["podSelector"] != ALL_OURS]
     for what, template in workloads(rendered[folder]):
         assert any(selects(policy["spec"]["podSelector"], template) for policy in policies), what
 
 
 @pytest.mark.parametrize("folder", ["base", *OVERLAYS])
 def test_nothing_is_allowed_that_is_not_listed(folder: str, rendered: Rendered) -> None:
-    denying = [p for p in of_kind(rendered[folder], "NetworkPolicy") if not p["spec"]["podSelector"]]
+    denying = [p for p in of_kind(rendered[folder], "NetworkPolicy") if p["spec"]["podSelector"] == ALL_OURS]
     assert any(
         set(p["spec"]["policyTypes"]) == {"Ingress", "Egress"} and len(p["spec"]) == 2 for p in denying
     )
+    for what, template in workloads(rendered[folder]):
+        assert selects(ALL_OURS, template), what
+
+
+@EVERYWHERE
+def test_pods_of_others_in_the_namespace_are_under_no_policy(folder: str, rendered: Rendered) -> None:
+    foreign: Object = {"metadata": {"labels": {"app.kubernetes.io/name": "somebody-elses"}}}
+    for policy in of_kind(rendered[folder], "NetworkPolicy"):
+        assert not selects(policy["spec"]["podSelector"], foreign), name_of(policy)
+
+
+@pytest.mark.parametrize("folder", ["base", *OVERLAYS])
+def test_a_pod_whose_image_could_not_be_had_is_mended_by_applying_again(
+    folder: str, rendered: Rendered
+) -> None:
+    found = of_kind(rendered[folder], "StatefulSet")
+    assert {name_of(manifest) for manifest in found} == {"database", "store"}
+    assert {manifest["spec"]["podManagementPolicy"] for manifest in found} == {"Parallel"}
 
 
 @EVERYWHERE
 def test_services_and_ingresses_lead_somewhere(folder: str, rendered: Rendered) -> None:
     templates = [template for _, template in workloads(rendered[folder])]
-    services = {name_of(thing): thing for thing in of_kind(rendered[folder], "Service")}
+    services = {name_of(manifest): manifest for manifest in of_kind(rendered[folder], "Service")}
     for name, service in services.items():
         behind = [t for t in templates if selects(service["spec"]["selector"], t)]
         assert len(behind) == 1, name
@@ -218,12 +236,12 @@ def test_services_and_ingresses_lead_somewhere(folder: str, rendered: Rendered) 
 @pytest.mark.parametrize("folder", ["base", *OVERLAYS])
 def test_what_serves_has_a_disruption_budget(folder: str, rendered: Rendered) -> None:
     budgets = of_kind(rendered[folder], "PodDisruptionBudget")
-    for thing in of_kind(rendered[folder], *LONG_RUNNING):
-        template = thing["spec"]["template"]
+    for manifest in of_kind(rendered[folder], *LONG_RUNNING):
+        template = manifest["spec"]["template"]
         fitting = [b for b in budgets if selects(b["spec"]["selector"], template)]
-        assert len(fitting) == 1, name_of(thing)
-        replica = labels_of(thing)[COMPONENT] == REPLICA
-        assert fitting[0]["spec"]["maxUnavailable"] == (1 if replica else 0), name_of(thing)
+        assert len(fitting) == 1, name_of(manifest)
+        replica = labels_of(manifest)[COMPONENT] == REPLICA
+        assert fitting[0]["spec"]["maxUnavailable"] == (1 if replica else 0), name_of(manifest)
 
 
 @pytest.mark.parametrize("folder", ["base", *OVERLAYS])
@@ -233,8 +251,8 @@ def test_a_replica_ends_by_itself_before_it_is_killed(folder: str, rendered: Ren
     for template in replicas:
         container = template["spec"]["containers"][0]
         pre_stop_s = container["lifecycle"]["preStop"]["sleep"]["seconds"]
-        patience_s = int(environment(container)["STATEFALL_GRACEFUL_TIMEOUT_S"]["value"])
-        assert pre_stop_s + patience_s < template["spec"]["terminationGracePeriodSeconds"]
+        graceful_timeout_s = int(environment(container)["STATEFALL_GRACEFUL_TIMEOUT_S"]["value"])
+        assert pre_stop_s + graceful_timeout_s < template["spec"]["terminationGracePeriodSeconds"]
         spread = template["spec"]["topologySpreadConstraints"][0]
         assert selects(spread["labelSelector"], template)
         assert "startupProbe" in container

@@ -7,8 +7,9 @@ from pathlib import Path
 
 import yaml
 
-from clusters.kubernetes.api import PART_OF, Api
-from clusters.kubernetes.kinds import ROLE, ROLE_BINDING, SERVICE_ACCOUNT, Object
+from statefall.clusters.kubernetes.api.calls import Api
+from statefall.clusters.kubernetes.objects.kinds import ROLE, ROLE_BINDING, SERVICE_ACCOUNT, Object
+from statefall.clusters.kubernetes.objects.labels import PART_OF
 
 
 def grant(api: Api, account: str, rules: list[Object]) -> None:
@@ -16,7 +17,7 @@ def grant(api: Api, account: str, rules: list[Object]) -> None:
     metadata = {"name": account, "namespace": api.namespace, "labels": {PART_OF: "statefall"}}
     group = "rbac.authorization.k8s.io"
     subject = {"kind": SERVICE_ACCOUNT.name, "name": account, "namespace": api.namespace}
-    for thing in (
+    for obj in (
         {"apiVersion": "v1", "kind": SERVICE_ACCOUNT.name, "metadata": metadata},
         {"apiVersion": ROLE.api_version, "kind": ROLE.name, "metadata": metadata, "rules": rules},
         {
@@ -27,7 +28,7 @@ def grant(api: Api, account: str, rules: list[Object]) -> None:
             "subjects": [subject],
         },
     ):
-        api.create(thing)
+        api.create(obj)
 
 
 def as_service_account(api: Api, account: str, folder: Path) -> Path:

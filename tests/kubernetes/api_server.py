@@ -13,7 +13,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 from urllib.parse import parse_qs, urlparse
 
-from clusters.kubernetes.kinds import Object
+from statefall.clusters.kubernetes.objects.kinds import Object
 
 
 class Stream:
@@ -22,14 +22,14 @@ class Stream:
     def __init__(self, handler: BaseHTTPRequestHandler, ending: threading.Event) -> None:
         self._handler, self._ending, self._begun = handler, ending, False
 
-    def tell(self, kind: str, thing: Object) -> None:
+    def tell(self, kind: str, obj: Object) -> None:
         """One change."""
         if not self._begun:
             self._begun = True
             self._handler.send_response(200)
             self._handler.send_header("Transfer-Encoding", "chunked")
             self._handler.end_headers()
-        line = json.dumps({"type": kind, "object": thing}).encode() + b"\n"
+        line = json.dumps({"type": kind, "object": obj}).encode() + b"\n"
         self._handler.wfile.write(b"%x\r\n%s\r\n" % (len(line), line))
 
     def bookmark(self) -> None:
@@ -118,6 +118,7 @@ class ApiServer:
         body = json.dumps({"metadata": {"resourceVersion": "1"}, "items": items}).encode()
         handler.send_response(200)
         handler.send_header("Content-Length", str(len(body)))
+        handler.send_header("Connection", "close")  # said, or the client's next request races with the close
         handler.end_headers()
         if of_pods and self.broken_lists:
             self.broken_lists -= 1

@@ -10,21 +10,23 @@ from typing import Any
 
 import pytest
 
-from clusters.kubernetes import KubernetesCluster, Place
-from clusters.kubernetes.access import DEFAULT_IMAGE, configuration
-from clusters.kubernetes.api import Api
-from clusters.protocol import Deployment, Pod
-from foundation.terms import Balancer, Service, StateDesign
-from tests.kubernetes.timeline import Timeline, all_ready, wait_until
+from statefall.clusters.kubernetes import KubernetesCluster, RunTarget
+from statefall.clusters.kubernetes.api.access import configuration
+from statefall.clusters.kubernetes.api.calls import Api
+from statefall.clusters.kubernetes.objects.target import DEFAULT_IMAGE
+from statefall.clusters.protocol import Pod
+from statefall.records.cells import CellSpec
+from statefall.records.terms import Balancer, Service, StateDesign
+from tests.kubernetes.timeline import WORKER, Timeline, all_ready, wait_until
 
 IMAGE = os.environ.get("STATEFALL_IMAGE", DEFAULT_IMAGE)
 
 
-def place(name: str = "statefall-test", *, image: str = IMAGE) -> Place:
-    return replace(Place.from_environment(), namespace=name, image=image)
+def target(name: str = f"statefall-test-{WORKER}", *, image: str = IMAGE) -> RunTarget:
+    return replace(RunTarget.from_environment(), namespace=name, image=image)
 
 
-def deployment(name: str = "c1", **fields: Any) -> Deployment:
+def deployment(name: str = "c1", **fields: Any) -> CellSpec:
     given: dict[str, Any] = {
         "service": Service.STATEFUL,
         "state": StateDesign.MEMORY,
@@ -32,13 +34,13 @@ def deployment(name: str = "c1", **fields: Any) -> Deployment:
         "replicas": 3,
         **fields,
     }
-    return Deployment(name=name, **given)
+    return CellSpec(name=name, **given)
 
 
 @pytest.fixture(scope="session")
 def opened() -> Iterator[KubernetesCluster]:
     """An open cluster without a deployment."""
-    cluster = KubernetesCluster(Path("tests"), place=place())
+    cluster = KubernetesCluster(Path("tests"), target=target())
     try:
         cluster.open()
         yield cluster
@@ -49,7 +51,7 @@ def opened() -> Iterator[KubernetesCluster]:
 @pytest.fixture(scope="session")
 def api() -> Iterator[Api]:
     """The API server as the tests' own namespace sees it."""
-    found = Api(configuration(place()), place().namespace)
+    found = Api(configuration(target()), target().namespace)
     yield found
     found.close()
 

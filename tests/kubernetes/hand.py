@@ -11,11 +11,12 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from clusters.kubernetes import manifests
-from clusters.kubernetes.access import Place
+from statefall.clusters.kubernetes.objects import manifests
+from statefall.clusters.kubernetes.objects.target import RunTarget
+from statefall.content import MANIFESTS
 from tests.kubernetes.conftest import IMAGE
 
-README = (manifests.MANIFESTS / "README.md").read_text()
+README = (MANIFESTS / "README.md").read_text()
 
 
 def kubectl(*arguments: str, timeout_s: float = 400.0) -> str:
@@ -30,9 +31,9 @@ def own(folder: str, namespace: str, here: Path, patches: Sequence[dict[str, Any
     """A kustomization as the README's own: a folder of `k8s/`, with the tests' image and namespace."""
     home = here / folder.replace("/", "-")
     home.mkdir(exist_ok=True)
-    ours = Place.from_environment().others
+    ours = RunTarget.from_environment().image_overrides
     renamed = [_renamed(name, image) for name, image in {"statefall": IMAGE, **ours}.items()]
-    source = Path("../" * (len(home.resolve().parts) - 1)) / str(manifests.MANIFESTS / folder).lstrip("/")
+    source = Path("../" * (len(home.resolve().parts) - 1)) / str(MANIFESTS / folder).lstrip("/")
     made: dict[str, Any] = {
         "apiVersion": "kustomize.config.k8s.io/v1beta1",
         "kind": "Kustomization",

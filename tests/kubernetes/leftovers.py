@@ -7,8 +7,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Final
 
-from clusters.kubernetes.api import OURS, Api
-from clusters.kubernetes.kinds import (
+from statefall.clusters.kubernetes.api.calls import Api
+from statefall.clusters.kubernetes.objects.kinds import (
     CONFIG_MAP,
     DEPLOYMENT,
     DISRUPTION_BUDGET,
@@ -20,7 +20,7 @@ from clusters.kubernetes.kinds import (
     SERVICE,
     name_of,
 )
-from clusters.kubernetes.manifests import RUN_LABEL
+from statefall.clusters.kubernetes.objects.labels import OURS, RUN_LABEL
 from tests.kubernetes.timeline import DEADLINE_S
 
 KINDS: Final = (DEPLOYMENT, JOB, SERVICE, INGRESS, CONFIG_MAP, DISRUPTION_BUDGET, NETWORK_POLICY)
@@ -30,7 +30,7 @@ def left_by_runs(api: Api) -> list[str]:
     """What stands in the namespace and was made by a run, as `Kind name`, once its pods have ended."""
     deadline = time.monotonic() + DEADLINE_S
     while pods := api.list(POD, f"{OURS},{RUN_LABEL}").items:
-        assert time.monotonic() < deadline, f"these pods would not go: {[name_of(thing) for thing in pods]}"
+        assert time.monotonic() < deadline, f"these pods would not go: {[name_of(obj) for obj in pods]}"
         time.sleep(0.2)
     return made_by_runs(api)
 
@@ -38,7 +38,7 @@ def left_by_runs(api: Api) -> list[str]:
 def made_by_runs(api: Api) -> list[str]:
     """What stands in the namespace now and was made by a run, as `Kind name`; without pods."""
     found = {kind: api.list(kind, f"{OURS},{RUN_LABEL}").items for kind in KINDS}
-    return [f"{kind.name} {name_of(thing)}" for kind, things in found.items() for thing in things]
+    return [f"{kind.name} {name_of(obj)}" for kind, objects in found.items() for obj in objects]
 
 
 def cordoned(api: Api) -> set[str]:

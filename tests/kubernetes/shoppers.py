@@ -6,13 +6,18 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from typing import TypeVar
 
-from clusters.protocol import Cluster
-from foundation.events import Event
-from foundation.verdicts import LoadResult, SessionRecord, Verdict
-from loadtests.channel import LoadChannel, Mark
-from loadtests.config import LoadConfig, Shopper
+from statefall.clusters.protocol import Cluster
+from statefall.conductor.services import twins
+from statefall.load.channel import LoadChannel
+from statefall.load.messages import Mark
+from statefall.records.events import Event, SessionStarted, Tick
+from statefall.records.load import LoadConfig, Shopper
+from statefall.records.verdicts import LoadResult, SessionRecord, Verdict
 from tests.kubernetes.timeline import DEADLINE_S
+
+E = TypeVar("E")
 
 
 @dataclass(slots=True)
@@ -23,13 +28,13 @@ class Shoppers:
     workers: int
     events: list[Event] = field(default_factory=list)
 
-    def of_kind(self, kind: str) -> list[Event]:
+    def of_kind(self, kind: type[E]) -> list[E]:
         self.events += self.channel.events()
-        return [event for event in self.events if event["kind"] == kind]
+        return [event for event in self.events if isinstance(event, kind)]
 
     def completed(self) -> int:
         """Requests that completed, by the ticks so far."""
-        return sum(event["completed"] for event in self.of_kind("tick"))
+        return sum(event.completed for event in self.of_kind(Tick))
 
     def wait(self, condition: Callable[[], bool], what: str) -> None:
         deadline = time.monotonic() + DEADLINE_S
@@ -47,7 +52,7 @@ class Shoppers:
         return self.channel.mark(fault)
 
     def finish(self) -> LoadResult:
-        """Every session read once more, and the books."""
+        """Every session read once more, and the counts."""
         self.channel.phase("audit")
         self.channel.audit()
         return self.channel.finish()
@@ -58,14 +63,21 @@ def shopping(cluster: Cluster, *, shoppers: int = 36, workers: int = 1) -> Itera
     """Shoppers on the running deployment; at the end the load generator is gone."""
     people = tuple(Shopper(i, 1000 + i, i * 3.0 / shoppers, 7 + i) for i in range(shoppers))
     config = LoadConfig(
-        cell="test", target="", seed=7, shoppers=people, think_time_s=0.4, timeout_s=10.0, workers=workers
+        cell="test",
+        target="",
+        seed=7,
+        shoppers=people,
+        think_time_s=0.4,
+        timeout_s=10.0,
+        workers=workers,
+        journey=twins().journey,
     )
-    channel = LoadChannel(cluster.start_load(config.to_json()))
+    channel = LoadChannel(cluster.start_load(config))
     try:
         found = Shoppers(channel, channel.wait_ready(60.0))
         channel.phase("warmup")
         channel.start()
-        found.wait(lambda: len(found.of_kind("session_started")) >= shoppers, "all shoppers are logged in")
+        found.wait(lambda: len(found.of_kind(SessionStarted)) >= shoppers, "all shoppers are logged in")
         yield found
     finally:
         channel.close()
@@ -77,6 +89,6 @@ def marked(result: LoadResult, *verdicts: Verdict) -> list[SessionRecord]:
     return [s for s in result.sessions if s.live_at_mark and s.verdict in verdicts]
 
 
-def assert_books_balance(result: LoadResult) -> None:
-    books = result.requests
-    assert books.scheduled == books.completed + books.failed + books.dropped + books.in_flight
+def assert_counts_balance(result: LoadResult) -> None:
+    counts = result.requests
+    assert counts.scheduled == counts.completed + counts.failed + counts.dropped + counts.in_flight

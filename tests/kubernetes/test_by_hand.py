@@ -1,4 +1,4 @@
-"""The manifests by hand, as `k8s/README.md` says: each overlay works, and its removal leaves nothing."""
+"""The manifests by hand, as `k8s/README.md` says: one from nothing, from one to the other, and away again."""
 
 from __future__ import annotations
 
@@ -8,12 +8,13 @@ from pathlib import Path
 import httpx
 import pytest
 
-from clusters.kubernetes import manifests
-from clusters.kubernetes.access import DEFAULT_IMAGE
-from clusters.kubernetes.api import OURS, Api
-from clusters.kubernetes.kinds import NAMESPACE
+from statefall.clusters.kubernetes.api.calls import Api
+from statefall.clusters.kubernetes.objects.kinds import NAMESPACE
+from statefall.clusters.kubernetes.objects.labels import OURS
+from statefall.clusters.kubernetes.objects.target import DEFAULT_IMAGE
+from statefall.content import MANIFESTS
 from tests.k8s.conftest import OVERLAYS
-from tests.kubernetes.conftest import IMAGE, place
+from tests.kubernetes.conftest import IMAGE, target
 from tests.kubernetes.hand import forwarded, kubectl, own, secret
 from tests.kubernetes.timeline import vacant
 from tests.services.backing import wait_until
@@ -21,8 +22,6 @@ from tests.services.backing import wait_until
 pytestmark = [pytest.mark.kubernetes, pytest.mark.timeout(600)]
 
 NAME = "statefall-by-hand"
-APPLIED_BEFORE = {"overlays/external": "overlays/sticky"}
-"""One that goes on top of another, as when somebody changes their mind."""
 
 
 SCALES = (
@@ -32,9 +31,13 @@ SCALES = (
 """An autoscaler is active once it has the CPU of the replicas that it may scale."""
 
 
-@pytest.fixture
-def by_hand() -> Iterator[Api]:
-    with vacant(place(NAME)) as api:
+@pytest.fixture(scope="module")
+def installed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Api]:
+    """The overlay that the README begins with, from nothing; the tests change it to the others."""
+    with vacant(target(NAME)) as api:
+        kubectl("apply", "-k", own("overlays/sticky", NAME, tmp_path_factory.mktemp("sticky")))
+        secret(NAME)
+        settle()
         yield api
 
 
@@ -51,7 +54,7 @@ def answers_through(target: str, port: int) -> None:
 
 def visited(here: Path) -> list[int]:
     """How often each replica answered the README's visitor that any answered."""
-    text = (manifests.MANIFESTS / "overlays/client-ip/visitor.yaml").read_text()
+    text = (MANIFESTS / "overlays/client-ip/visitor.yaml").read_text()
     file = here / "visitor.yaml"
     file.write_text(text.replace("namespace: statefall", f"namespace: {NAME}").replace(DEFAULT_IMAGE, IMAGE))
     kubectl("apply", "-f", str(file))
@@ -64,18 +67,12 @@ def visited(here: Path) -> list[int]:
 
 
 @pytest.mark.parametrize("overlay", OVERLAYS)
-def test_an_overlay_works_by_hand_and_its_removal_leaves_nothing(
-    by_hand: Api, tmp_path: Path, overlay: str
-) -> None:
-    first = APPLIED_BEFORE.get(overlay, overlay)
-    kubectl("apply", "-k", own(first, NAME, tmp_path))
-    secret(NAME)
+def test_an_overlay_works_by_hand(installed: Api, tmp_path: Path, overlay: str) -> None:
+    kubectl("apply", "-k", own(overlay, NAME, tmp_path))
     settle()
-    if first != overlay:
-        kubectl("apply", "-k", own(overlay, NAME, tmp_path))
-        settle()
     if overlay == "overlays/autoscale":
         kubectl(*SCALES)
+        kubectl("-n", NAME, "delete", "horizontalpodautoscaler", "--all")  # no other overlay has one
     if overlay == "overlays/client-ip":
         answers_through("service/stateless", 8000)
         answers_through("service/stateful", 8000)
@@ -83,10 +80,13 @@ def test_an_overlay_works_by_hand_and_its_removal_leaves_nothing(
     else:
         answers_through("deployment/balancer", 8001)
         answers_through("deployment/balancer", 8002)
-    kubectl(
-        "delete", "-k", own(overlay, NAME, tmp_path), "--ignore-not-found", "--wait=true", "--timeout=120s"
-    )
-    assert by_hand.get(NAMESPACE, NAME) is None
+
+
+def test_a_removal_leaves_nothing(installed: Api, tmp_path: Path) -> None:
+    """The last test here. That the others lie in the same namespace as a whole, the manifests show."""
+    folder = own("overlays/sticky", NAME, tmp_path)
+    kubectl("delete", "-k", folder, "--ignore-not-found", "--wait=true", "--timeout=120s")
+    assert installed.get(NAMESPACE, NAME) is None
     everywhere = kubectl(
         *("get", "clusterroles,clusterrolebindings,ingressclasses,persistentvolumes", "-o", "name"),
         *("-l", f"{OURS}"),

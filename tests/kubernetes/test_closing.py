@@ -8,37 +8,46 @@ from typing import Any
 
 import pytest
 
-from clusters.kubernetes import KubernetesCluster, cluster, lease
-from clusters.kubernetes.api import OURS, PART_OF, Api
-from clusters.kubernetes.kinds import DEPLOYMENT, LEASE, NAMESPACE, NODE, POD, Object, name_of
-from clusters.kubernetes.lease import NAME, Tenancy
-from clusters.kubernetes.manifests import COMPONENT
-from clusters.kubernetes.removal import remove_all
-from clusters.kubernetes.tunnel import run_in
-from clusters.protocol import ClusterError
-from foundation.errors import Interrupted
-from tests.kubernetes.conftest import deployment, place
-from tests.kubernetes.timeline import DEADLINE_S, vacant
+from statefall.clusters.kubernetes import KubernetesCluster, cluster
+from statefall.clusters.kubernetes.api.calls import Api
+from statefall.clusters.kubernetes.api.tunnel import run_in
+from statefall.clusters.kubernetes.objects.kinds import (
+    DEPLOYMENT,
+    LEASE,
+    NAMESPACE,
+    NODE,
+    POD,
+    Object,
+    name_of,
+)
+from statefall.clusters.kubernetes.objects.labels import COMPONENT, OURS, PART_OF
+from statefall.clusters.kubernetes.ownership import lease
+from statefall.clusters.kubernetes.ownership.lease import NAME, ConductorLease
+from statefall.clusters.kubernetes.ownership.removal import remove_all
+from statefall.clusters.protocol import ClusterError
+from statefall.records.errors import Interrupted
+from tests.kubernetes.conftest import deployment, target
+from tests.kubernetes.timeline import DEADLINE_S, another, vacant
 
 pytestmark = [pytest.mark.kubernetes, pytest.mark.timeout(600)]
 
 
 @pytest.fixture
 def elsewhere() -> Iterator[Api]:
-    with vacant(place("statefall-closing")) as api:
+    with vacant(target(another("statefall-closing"))) as api:
         yield api
 
 
-def standing(api: Api) -> Object:
+def existing(api: Api) -> Object:
     found = api.get(LEASE, NAME)
     assert found is not None
     return found
 
 
-def taken_by_another(api: Api) -> Tenancy:
+def taken_by_another(api: Api) -> ConductorLease:
     """As if the first had been out of reach for longer than its Lease lasts."""
     api.delete(LEASE, NAME)
-    other = Tenancy(api, "other", lambda _: None)
+    other = ConductorLease(api, "other", lambda _: None)
     other.take()
     return other
 
@@ -54,7 +63,7 @@ def test_a_lost_lease_is_noticed_and_not_written(elsewhere: Api, monkeypatch: py
         }
     )
     told: list[str] = []
-    first = Tenancy(elsewhere, "first", told.append)
+    first = ConductorLease(elsewhere, "first", told.append)
     first.take()
     assert not first.taken()
     first.cordoned(["node-1"])
@@ -67,7 +76,7 @@ def test_a_lost_lease_is_noticed_and_not_written(elsewhere: Api, monkeypatch: py
     assert first.lost
     assert told == ["another run took over the namespace"]
     first.release()
-    assert lease.nodes_to_put_back(standing(elsewhere)) == ["node-2"]
+    assert lease.nodes_to_put_back(existing(elsewhere)) == ["node-2"]
     other.cordoned([])
     other.release()
     assert elsewhere.get(LEASE, NAME) is None
@@ -81,19 +90,20 @@ def test_a_node_that_was_not_put_back_stays_in_the_lease(elsewhere: Api) -> None
             "metadata": {"name": elsewhere.namespace, "labels": {PART_OF: "statefall"}},
         }
     )
-    first = Tenancy(elsewhere, "first", lambda _: None)
+    first = ConductorLease(elsewhere, "first", lambda _: None)
     first.take()
     first.cordoned(["node-1"])
     first.release()
-    assert lease.nodes_to_put_back(standing(elsewhere)) == ["node-1"]
+    assert lease.nodes_to_put_back(existing(elsewhere)) == ["node-1"]
 
 
+@pytest.mark.usefixtures("whole_cluster")
 def test_a_close_that_was_interrupted_is_finished_by_the_next(
     elsewhere: Api, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    opened = KubernetesCluster(Path("interrupted"), place=place(elsewhere.namespace))
+    opened = KubernetesCluster(Path("interrupted"), target=target(elsewhere.namespace))
     opened.open()
-    node = sorted(name_of(thing) for thing in elsewhere.list(NODE).items)[0]
+    node = sorted(name_of(obj) for obj in elsewhere.list(NODE).items)[0]
     opened._opened.cordons.cordon(node)
 
     def interrupted(*_: Any) -> None:
@@ -110,18 +120,19 @@ def test_a_close_that_was_interrupted_is_finished_by_the_next(
     opened.close()
 
 
+@pytest.mark.usefixtures("whole_cluster")
 def test_whoever_lost_the_namespace_leaves_it_as_it_is(elsewhere: Api) -> None:
-    loser = KubernetesCluster(Path("loser"), place=place(elsewhere.namespace))
+    loser = KubernetesCluster(Path("loser"), target=target(elsewhere.namespace))
     loser.open()
     try:
         loser.deploy(deployment(replicas=1))
-        node = sorted(name_of(thing) for thing in elsewhere.list(NODE).items)[0]
+        node = sorted(name_of(obj) for obj in elsewhere.list(NODE).items)[0]
         loser._opened.cordons.cordon(node)
         loser.stop_store()
         other = taken_by_another(elsewhere)
         loser.stop_load()
         loser.close()
-        assert standing(elsewhere)["spec"]["holderIdentity"] == "other"
+        assert existing(elsewhere)["spec"]["holderIdentity"] == "other"
         assert is_cordoned(elsewhere, node)
         assert elsewhere.get(DEPLOYMENT, "c1") is not None
         (store,) = elsewhere.list(POD, f"{OURS},{COMPONENT}=store").items

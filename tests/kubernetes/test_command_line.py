@@ -6,8 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from clusters.kubernetes.api import PART_OF, Api
-from clusters.kubernetes.kinds import DEPLOYMENT, JOB, NAMESPACE, POD, STATEFUL_SET, name_of
+from statefall.clusters.kubernetes.api.calls import Api
+from statefall.clusters.kubernetes.objects.kinds import DEPLOYMENT, JOB, NAMESPACE, POD, STATEFUL_SET, name_of
+from statefall.clusters.kubernetes.objects.labels import PART_OF
 from tests.kubernetes.access import as_service_account, grant
 from tests.kubernetes.conftest import IMAGE
 from tests.kubernetes.test_input import elsewhere, kubeconfig, make_namespace, on_a_cluster, quota
@@ -31,7 +32,7 @@ def examined(cwd: Path) -> str:
 def nothing_ran(api: Api, cwd: Path) -> None:
     """No object of a run stands, and no folder of one."""
     kinds = (STATEFUL_SET, DEPLOYMENT, JOB, POD)
-    assert [name_of(thing) for kind in kinds for thing in api.list(kind).items] == []
+    assert [name_of(obj) for kind in kinds for obj in api.list(kind).items] == []
     assert not list(cwd.glob("results/runs/*"))
 
 

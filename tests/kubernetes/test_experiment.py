@@ -7,23 +7,14 @@ from pathlib import Path
 
 import pytest
 
-from clusters.kubernetes.api import OURS, Api
-from clusters.kubernetes.kinds import NAMESPACE, POD, name_of
-from foundation.terms import Balancer, Service
-from results.model import Cell, Outcome, Summary
-from statefall.commands.advise import PUBLISHED
-from tests.kubernetes.conftest import place
+from statefall.clusters.kubernetes.api.calls import Api
+from statefall.clusters.kubernetes.objects.kinds import NAMESPACE
+from statefall.content import PUBLISHED
+from statefall.records.terms import Balancer, Service
+from statefall.results.model import Cell, Outcome, Summary
+from tests.kubernetes.conftest import target
 from tests.kubernetes.timeline import vacant
-from tests.main_job.conductor import (
-    ONE_CELL,
-    SHORT,
-    SMALL_LOAD,
-    Conductor,
-    call,
-    in_phase,
-    overrides,
-    run_folder,
-)
+from tests.main_job.conductor import call, overrides, run_folder
 from tests.main_job.test_default_experiment import A_QUARTER, victims_own_count
 
 pytestmark = [pytest.mark.kubernetes, pytest.mark.timeout(600)]
@@ -34,15 +25,15 @@ LOCALLY = {
     for cell in Summary.from_json((PUBLISHED / "seed-7-local" / "summary.json").read_bytes()).cells
 }
 """What the same seed ended with on the local cluster: the record that docs/kubernetes.md shows."""
-PHASES = overrides(("phases.recovery_s=6", f"gates.6.value={A_QUARTER}"))
-"""As they are up to the fault: every shopper must have come, on a busy machine too."""
+PHASES = overrides(("phases.baseline_s=3", "phases.recovery_s=6", f"gates.6.value={A_QUARTER}"))
+"""The warm-up as it is: every shopper must have come, on a busy machine too."""
 
 
 @pytest.fixture
 def empty(monkeypatch: pytest.MonkeyPatch) -> Iterator[Api]:
     """A namespace's name under which nothing stands."""
     monkeypatch.setenv("STATEFALL_NAMESPACE", NAMESPACE_NAME)
-    with vacant(place(NAMESPACE_NAME)) as api:
+    with vacant(target(NAMESPACE_NAME)) as api:
         yield api
 
 
@@ -52,44 +43,6 @@ def assert_predicted(cell: Cell, lost: int) -> None:
     assert low is not None
     assert high is not None
     assert low <= lost <= high
-
-
-def test_by_client_address_it_loses_what_the_victim_held(empty: Api, tmp_path: Path) -> None:
-    arms = overrides(("matrix.service=[stateful]", "matrix.balancer=[client-ip]"))
-    command = ("run", "--cluster", "kubernetes", "--seed", "7", "--out", "runs", *PHASES, *arms)
-    done = call(*command, cwd=tmp_path, timeout_s=300.0)
-    assert done.returncode == 0, f"{done.stdout}\n{done.stderr}"
-    folder = run_folder(tmp_path / "runs")
-    (cell,) = Summary.from_json((folder / "summary.json").read_bytes()).cells
-    # All load comes from one pod, so from one address: one replica holds everybody.
-    assert cell.lost_before_fault == 0
-    assert cell.sessions.lost in (0, cell.sessions.at_fault)
-    assert cell.sessions.lost == victims_own_count(folder, cell.name)
-    assert empty.get(NAMESPACE, NAMESPACE_NAME) is None
-
-
-def test_a_load_worker_that_is_killed_is_named_and_makes_the_run_invalid(empty: Api, tmp_path: Path) -> None:
-    changes = overrides(SHORT, ONE_CELL, SMALL_LOAD, ("load.workers=2",))
-    conductor = Conductor.start("--cluster", "kubernetes", "--out", "runs", *changes, cwd=tmp_path)
-    try:
-        conductor.until(in_phase("baseline"))
-        victim = empty.list(POD, f"{OURS},statefall/load=worker").items[0]
-        empty.delete(POD, name_of(victim), uid=victim["metadata"]["uid"], grace_s=0)
-    except BaseException:
-        conductor.process.kill()
-        raise
-    finally:
-        code, _, err = conductor.end()
-    assert code == 5, err
-    summary = Summary.from_json((run_folder(tmp_path / "runs") / "summary.json").read_bytes())
-    (cell,) = summary.cells
-    assert not summary.partial
-    assert cell.books
-    assert summary.invalid_because[0].startswith(
-        f"{cell.name}: load generator: load worker {name_of(victim)}"
-    )
-    assert "was lost" in summary.invalid_because[0]
-    assert empty.get(NAMESPACE, NAMESPACE_NAME) is None
 
 
 def test_the_default_experiment_loses_what_it_loses_locally(empty: Api, tmp_path: Path) -> None:

@@ -7,11 +7,12 @@ from dataclasses import replace
 
 import pytest
 
-from clusters.kubernetes import KubernetesCluster, faults
-from clusters.kubernetes.api import Api, Refused
-from clusters.kubernetes.kinds import AUTOSCALER, POD, REPLICA_SET, name_of
-from clusters.kubernetes.tunnel import run_in
-from clusters.protocol import ClusterError, EvictionRefused, Pod, Transition
+from statefall.clusters.kubernetes import KubernetesCluster
+from statefall.clusters.kubernetes.api.calls import Api, Refused
+from statefall.clusters.kubernetes.api.tunnel import run_in
+from statefall.clusters.kubernetes.objects.kinds import AUTOSCALER, POD, REPLICA_SET, name_of
+from statefall.clusters.kubernetes.run import faults
+from statefall.clusters.protocol import ClusterError, EvictionRefused, Pod, Transition
 from tests.kubernetes.timeline import LEFT, Timeline, all_ready, evicted, wait_until
 
 pytestmark = [pytest.mark.kubernetes, pytest.mark.timeout(600)]
@@ -50,6 +51,33 @@ def test_a_kill_that_could_not_be_run_is_told(
     with pytest.raises(ClusterError, match="was not killed: Operation not permitted"):
         running.kill(pods[0])
     assert all_ready(3)(running.pods())
+
+
+def test_a_paused_replica_answers_nobody_and_goes_on_as_the_same_process(
+    running: KubernetesCluster, pods: tuple[Pod, ...]
+) -> None:
+    victim = pods[0]
+    boot = running.metrics(victim).partition('boot="')[2].partition('"')[0]
+    running.pause(victim)
+    try:
+        with pytest.raises(ClusterError, match="no answer"):
+            running.metrics(victim)
+    finally:
+        running.resume(victim)
+    wait_until(running, all_ready(3), "all are ready again")
+    assert f'boot="{boot}"' in running.metrics(victim)
+    (after,) = [pod for pod in running.pods() if pod.uid == victim.uid]
+    assert (after.container_id, after.restart_count) == (victim.container_id, victim.restart_count)
+
+
+def test_a_replica_that_cannot_be_paused_is_told(
+    running: KubernetesCluster, pods: tuple[Pod, ...], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(
+        faults, "run_in", lambda api, pod, _: run_in(api, pod, ["sh", "-c", "echo T; echo S"])
+    )
+    with pytest.raises(ClusterError, match="was not paused: its processes are T, S"):
+        running.pause(pods[0])
 
 
 def test_a_deletion_brings_a_successor_at_a_new_address(

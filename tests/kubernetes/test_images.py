@@ -4,10 +4,17 @@ from __future__ import annotations
 
 import pytest
 
-from clusters.kubernetes.access import Place, image_name
-from clusters.kubernetes.images import LOAD_HINT, PULL_HINT, full_name, hint_for, lacking, only_local
-from clusters.kubernetes.kinds import Object
-from foundation.errors import InputError
+from statefall.clusters.kubernetes.objects.images import (
+    LOAD_HINT,
+    PULL_HINT,
+    full_name,
+    hint_for,
+    lacking,
+    only_local,
+)
+from statefall.clusters.kubernetes.objects.kinds import Object
+from statefall.clusters.kubernetes.objects.target import RunTarget, image_name
+from statefall.records.errors import InputError
 
 
 def node(name: str, *images: str, unnamed: int = 0) -> Object:
@@ -46,17 +53,19 @@ def test_a_name_has_no_tag(image: str, name: str) -> None:
 
 def test_a_mirrors_images_take_the_place_of_the_public_ones() -> None:
     asked = "postgres=mirror:5000/postgres:18.6, prom/prometheus=mirror:5000/prometheus@sha256:12"
-    place = Place.from_environment({"STATEFALL_IMAGES": asked, "STATEFALL_IMAGE": "mirror:5000/statefall:1"})
-    assert place.runs("postgres:18.6") == "mirror:5000/postgres:18.6"
-    assert place.runs("prom/prometheus:v3.13.3") == "mirror:5000/prometheus@sha256:12"
-    assert place.runs("traefik:v3.7.15") == "traefik:v3.7.15"
-    assert place.runs("statefall:0.1.0") == "mirror:5000/statefall:1"
+    target = RunTarget.from_environment(
+        {"STATEFALL_IMAGES": asked, "STATEFALL_IMAGE": "mirror:5000/statefall:1"}
+    )
+    assert target.runs("postgres:18.6") == "mirror:5000/postgres:18.6"
+    assert target.runs("prom/prometheus:v3.13.3") == "mirror:5000/prometheus@sha256:12"
+    assert target.runs("traefik:v3.7.15") == "traefik:v3.7.15"
+    assert target.runs("statefall:0.1.0") == "mirror:5000/statefall:1"
 
 
 @pytest.mark.parametrize("asked", ["postgres", "postgres=", "=x:1", "postgres:18=x:1"])
 def test_a_pair_that_names_no_two_images_is_refused(asked: str) -> None:
     with pytest.raises(InputError, match="takes the place of which") as refused:
-        Place.from_environment({"STATEFALL_IMAGES": asked})
+        RunTarget.from_environment({"STATEFALL_IMAGES": asked})
     assert refused.value.where == "STATEFALL_IMAGES"
     assert refused.value.exit_code == 2
 

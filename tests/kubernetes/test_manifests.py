@@ -6,17 +6,17 @@ import copy
 
 import pytest
 
-from clusters.kubernetes import manifests
-from clusters.kubernetes.access import Place
-from clusters.kubernetes.cluster import label_value
-from clusters.kubernetes.demand import Size, needs, shortages
-from clusters.kubernetes.kinds import Object, kind_of, labels_of, name_of
-from clusters.protocol import Deployment
-from foundation.errors import InputError
-from foundation.terms import Balancer, Service, StateDesign
+from statefall.clusters.kubernetes.objects import manifests, store_commands
+from statefall.clusters.kubernetes.objects.demand import Size, needs, shortages
+from statefall.clusters.kubernetes.objects.kinds import Object, kind_of, labels_of, name_of
+from statefall.clusters.kubernetes.objects.labels import label_value
+from statefall.clusters.kubernetes.objects.target import RunTarget
+from statefall.records.cells import CellSpec
+from statefall.records.errors import InputError
+from statefall.records.terms import Balancer, Service, StateDesign
 
-PLACE = Place(namespace="elsewhere", image="registry.example/statefall:9")
-WANTED = Deployment(
+TARGET = RunTarget(namespace="elsewhere", image="registry.example/statefall:9")
+WANTED = CellSpec(
     name="c1-stateful-sticky",
     service=Service.STATEFUL,
     state=StateDesign.HANDOFF,
@@ -35,12 +35,12 @@ def sticky() -> tuple[Object, ...]:
 
 @pytest.fixture
 def cell(sticky: tuple[Object, ...]) -> dict[str, Object]:
-    made = manifests.settled(manifests.cell(sticky, WANTED), PLACE, "run-1")
-    return {thing["kind"]: thing for thing in made}
+    made = manifests.settled(manifests.cell(sticky, WANTED), TARGET, "run-1")
+    return {obj["kind"]: obj for obj in made}
 
 
-def environment(thing: Object) -> dict[str, str]:
-    (container,) = thing["spec"]["template"]["spec"]["containers"]
+def environment(obj: Object) -> dict[str, str]:
+    (container,) = obj["spec"]["template"]["spec"]["containers"]
     names = [entry["name"] for entry in container["env"]]
     assert len(names) == len(set(names))
     return {entry["name"]: entry.get("value", "") for entry in container["env"]}
@@ -48,10 +48,10 @@ def environment(thing: Object) -> dict[str, str]:
 
 def test_a_cell_is_one_twin_under_its_own_name(cell: dict[str, Object]) -> None:
     assert set(cell) == {"Deployment", "Service", "Ingress", "PodDisruptionBudget"}
-    for thing in cell.values():
-        assert name_of(thing) == "c1-stateful-sticky"
-        assert thing["metadata"]["namespace"] == "elsewhere"
-        assert labels_of(thing)["statefall/run"] == "run-1"
+    for obj in cell.values():
+        assert name_of(obj) == "c1-stateful-sticky"
+        assert obj["metadata"]["namespace"] == "elsewhere"
+        assert labels_of(obj)["statefall/run"] == "run-1"
 
 
 def test_all_selectors_of_a_cell_mean_the_cell(cell: dict[str, Object]) -> None:
@@ -65,6 +65,22 @@ def test_all_selectors_of_a_cell_mean_the_cell(cell: dict[str, Object]) -> None:
     assert cell["PodDisruptionBudget"]["spec"]["selector"]["matchLabels"] == mine
     (rule,) = cell["Ingress"]["spec"]["rules"]
     assert rule["http"]["paths"][0]["backend"]["service"]["name"] == "c1-stateful-sticky"
+
+
+def test_the_keys_of_a_run_lie_apart_from_those_of_what_is_applied_by_hand(
+    sticky: tuple[Object, ...], cell: dict[str, Object]
+) -> None:
+    by_hand = {
+        environment(obj)["STATEFALL_STORE_URL"]
+        for obj in sticky
+        if obj["kind"] == "Deployment" and labels_of(obj)["app.kubernetes.io/component"] == "replica"
+    }
+    assert by_hand == {"redis://:$(STORE_PASSWORD)@store:6379/0"}
+    assert environment(cell["Deployment"])["STATEFALL_STORE_URL"] == "redis://:$(STORE_PASSWORD)@store:6379/1"
+    first, second = store_commands.DATABASES
+    (next_one,) = [t for t in manifests.cell(sticky, WANTED, second) if t["kind"] == "Deployment"]
+    assert environment(next_one)["STATEFALL_STORE_URL"] == "redis://:$(STORE_PASSWORD)@store:6379/2"
+    assert store_commands.empty(first) == "valkey-cli -n 1 flushdb"
 
 
 def test_a_cell_runs_with_its_settings(cell: dict[str, Object]) -> None:
@@ -82,15 +98,15 @@ def test_a_cell_runs_with_its_settings(cell: dict[str, Object]) -> None:
 
 
 def test_without_a_wait_there_is_no_pre_stop(sticky: tuple[Object, ...]) -> None:
-    hasty = Deployment("c1", Service.STATEFUL, StateDesign.MEMORY, Balancer.STICKY, 1, pre_stop_s=0.0)
+    hasty = CellSpec("c1", Service.STATEFUL, StateDesign.MEMORY, Balancer.STICKY, 1, pre_stop_s=0.0)
     (deployment,) = [t for t in manifests.cell(sticky, hasty) if t["kind"] == "Deployment"]
     assert "lifecycle" not in deployment["spec"]["template"]["spec"]["containers"][0]
 
 
 def test_what_was_rendered_is_not_changed(sticky: tuple[Object, ...]) -> None:
     before = copy.deepcopy(sticky)
-    manifests.settled(manifests.cell(sticky, WANTED), PLACE, "run-1")
-    manifests.settled(sticky, PLACE, "run-1")
+    manifests.settled(manifests.cell(sticky, WANTED), TARGET, "run-1")
+    manifests.settled(sticky, TARGET, "run-1")
     assert sticky == before
 
 
@@ -103,7 +119,7 @@ def test_cells_and_infrastructure_share_nothing(sticky: tuple[Object, ...]) -> N
 
 @pytest.mark.parametrize(("workers", "kinds"), [(1, {"Job"}), (3, {"Job", "Deployment"})])
 def test_workers_come_only_where_there_are_several(workers: int, kinds: set[str]) -> None:
-    made = manifests.load(manifests.render("load"), b"{}", workers, PLACE, "run-1")
+    made = manifests.load(manifests.render("load"), b"{}", workers, TARGET, "run-1")
     assert {t["kind"] for t in made if "template" in t.get("spec", {})} == kinds
     (job,) = [t for t in made if t["kind"] == "Job"]
     arguments = job["spec"]["template"]["spec"]["containers"][0]["args"]
@@ -115,7 +131,7 @@ def test_workers_come_only_where_there_are_several(workers: int, kinds: set[str]
 
 def test_a_load_that_does_not_fit_is_refused() -> None:
     with pytest.raises(InputError, match=r"load\.shoppers"):
-        manifests.load((), b"x" * 1_000_001, 1, PLACE, "run-1")
+        manifests.load((), b"x" * 1_000_001, 1, TARGET, "run-1")
 
 
 def test_a_quota_that_leaves_too_little_is_named(sticky: tuple[Object, ...]) -> None:
@@ -125,8 +141,8 @@ def test_a_quota_that_leaves_too_little_is_named(sticky: tuple[Object, ...]) -> 
         "status": {"hard": {"pods": "8", "cpu": "10", "secrets": "1"}, "used": {"pods": "2", "cpu": "0"}},
     }
     wanted = needs([*sticky, *manifests.render("load")], Size(replicas=3, workers=1))
-    (words,) = shortages(quota, wanted)
-    assert words == "small leaves 6 of pods, 7 are needed"
+    (message,) = shortages(quota, wanted)
+    assert message == "small leaves 6 of pods, 7 are needed"
 
 
 def test_a_quota_is_asked_for_the_replicas_and_workers_of_the_run(sticky: tuple[Object, ...]) -> None:
@@ -154,10 +170,10 @@ def test_an_end_that_does_not_fit_into_the_grace_period_is_refused(
 
 
 @pytest.mark.parametrize(("grace_s", "pre_stop_s"), [(2.0, 0.0), (4.0, 2.0), (10.0, 1.0), (20.0, 3.0)])
-def test_pre_stop_and_patience_end_before_the_grace_period(grace_s: float, pre_stop_s: float) -> None:
-    sleep_s, patience_s = manifests.ending(grace_s, pre_stop_s)
-    assert patience_s >= 1
-    assert sleep_s + patience_s < grace_s
+def test_pre_stop_and_graceful_timeout_end_before_the_grace_period(grace_s: float, pre_stop_s: float) -> None:
+    sleep_s, graceful_timeout_s = manifests.ending(grace_s, pre_stop_s)
+    assert graceful_timeout_s >= 1
+    assert sleep_s + graceful_timeout_s < grace_s
 
 
 @pytest.mark.parametrize(

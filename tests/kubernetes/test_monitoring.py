@@ -16,23 +16,25 @@ import httpx
 import pytest
 import yaml
 
-from clusters.kubernetes import KubernetesCluster, manifests
-from clusters.kubernetes.api import OURS, Api
-from clusters.kubernetes.kinds import POD, Object, labels_of, name_of
-from clusters.kubernetes.manifests import COMPONENT
-from clusters.kubernetes.pods import pod_of
-from clusters.kubernetes.tunnel import fetch, run_in
-from foundation.terms import Service, StateDesign
-from tests.kubernetes.conftest import deployment, place
+from statefall.clusters.kubernetes import KubernetesCluster
+from statefall.clusters.kubernetes.api.calls import Api
+from statefall.clusters.kubernetes.api.tunnel import fetch, run_in
+from statefall.clusters.kubernetes.objects import manifests
+from statefall.clusters.kubernetes.objects.kinds import POD, Object, labels_of, name_of
+from statefall.clusters.kubernetes.objects.labels import COMPONENT, OURS
+from statefall.clusters.kubernetes.objects.pods import pod_of
+from statefall.content import MANIFESTS
+from statefall.records.terms import Service, StateDesign
+from tests.kubernetes.conftest import deployment, target
 from tests.kubernetes.hand import forwarded, kubectl
 from tests.kubernetes.shoppers import Shoppers, shopping
 from tests.kubernetes.timeline import all_ready, wait_until
 
 pytestmark = [pytest.mark.kubernetes, pytest.mark.timeout(600)]
 
-BOARDS = manifests.MANIFESTS / "monitoring" / "grafana" / "dashboards"
+BOARDS = MANIFESTS / "monitoring" / "grafana" / "dashboards"
 PORT = 9090
-PATIENCE_S = 60.0
+OUT_OF_REACH_S = 60.0
 """For two scrapes of what happened last, on a busy machine."""
 OUTAGE_S = 10.0
 """For several scrapes, and longer than alerts wait."""
@@ -52,22 +54,19 @@ def panels() -> dict[str, str]:
 def discovered(api: Api) -> list[dict[str, Any]]:
     """What Prometheus' own discovery says of every pod and port, as far as the configuration asks."""
     found = []
-    for thing in api.list(POD, OURS).items:
-        annotations = thing["metadata"].get("annotations", {})
+    for obj in api.list(POD, OURS).items:
+        annotations = obj["metadata"].get("annotations", {})
         common = {
-            "__meta_kubernetes_pod_name": name_of(thing),
-            "__meta_kubernetes_pod_node_name": thing["spec"]["nodeName"],
-            "__meta_kubernetes_pod_phase": thing["status"]["phase"],
-            **{
-                f"__meta_kubernetes_pod_label_{in_words(key)}": labels_of(thing)[key]
-                for key in labels_of(thing)
-            },
+            "__meta_kubernetes_pod_name": name_of(obj),
+            "__meta_kubernetes_pod_node_name": obj["spec"]["nodeName"],
+            "__meta_kubernetes_pod_phase": obj["status"]["phase"],
+            **{f"__meta_kubernetes_pod_label_{in_words(key)}": labels_of(obj)[key] for key in labels_of(obj)},
             **{f"__meta_kubernetes_pod_annotation_{in_words(key)}": annotations[key] for key in annotations},
         }
-        for port in (p for c in thing["spec"]["containers"] for p in c.get("ports", [])):
+        for port in (p for c in obj["spec"]["containers"] for p in c.get("ports", [])):
             number = port["containerPort"]
             labels = {**common, "__meta_kubernetes_pod_container_port_number": str(number)}
-            found.append({"targets": [f"{thing['status']['podIP']}:{number}"], "labels": labels})
+            found.append({"targets": [f"{obj['status']['podIP']}:{number}"], "labels": labels})
     return found
 
 
@@ -81,17 +80,17 @@ def monitoring(api: Api) -> list[Object]:
     Debian's Prometheus is built without the discovery of pods, so the test plays that part: what is
     kept of a pod, its labels, the rules and the queries are Prometheus' own work.
     """
-    objects = manifests.settled(manifests.render("monitoring"), place(), "tests")
-    chosen = [thing for thing in objects if labels_of(thing).get("app.kubernetes.io/name") != "grafana"]
-    for thing in chosen:
-        if "prometheus.yml" in thing.get("data", {}):
-            configuration = yaml.safe_load(thing["data"]["prometheus.yml"])
+    objects = manifests.settled(manifests.render("monitoring"), target(), "tests")
+    chosen = [obj for obj in objects if labels_of(obj).get("app.kubernetes.io/name") != "grafana"]
+    for obj in chosen:
+        if "prometheus.yml" in obj.get("data", {}):
+            configuration = yaml.safe_load(obj["data"]["prometheus.yml"])
             (job,) = configuration["scrape_configs"]
             assert job.pop("kubernetes_sd_configs") == [
                 {"role": "pod", "namespaces": {"own_namespace": True}}
             ]
             job["static_configs"] = discovered(api)
-            thing["data"]["prometheus.yml"] = yaml.safe_dump(configuration)
+            obj["data"]["prometheus.yml"] = yaml.safe_dump(configuration)
     return chosen
 
 
@@ -103,7 +102,7 @@ def prometheus(api: Api, directory: Path) -> Iterator[str]:
     kubectl("apply", "-f", str(file))
     try:
         kubectl("-n", api.namespace, "rollout", "status", "deployment/prometheus", "--timeout=120s")
-        (pod,) = [thing for thing in api.list(POD, f"{OURS},{PROMETHEUS}").items if pod_of(thing).ready]
+        (pod,) = [obj for obj in api.list(POD, f"{OURS},{PROMETHEUS}").items if pod_of(obj).ready]
         yield name_of(pod)
     finally:
         kubectl("delete", "-f", str(file), "--wait=true", "--timeout=120s")
@@ -117,9 +116,9 @@ def deployed(opened: KubernetesCluster) -> Iterator[KubernetesCluster]:
     opened.withdraw()
 
 
-def shows_its_page(target: str, port: int, path: str, word: str) -> None:
+def shows_its_page(resource: str, port: int, path: str, word: str) -> None:
     """Through the README's port-forward."""
-    with forwarded(place().namespace, target, port) as address:
+    with forwarded(target().namespace, resource, port) as address:
         answer = httpx.get(f"{address}{path}", timeout=30.0, trust_env=False)
     assert answer.is_success
     assert word in answer.text
@@ -127,7 +126,7 @@ def shows_its_page(target: str, port: int, path: str, word: str) -> None:
 
 def may_find_pods() -> list[str]:
     """Whether Prometheus' own account may do what its discovery of pods does."""
-    name = place().namespace
+    name = target().namespace
     account = f"--as=system:serviceaccount:{name}:prometheus"
     return [kubectl("-n", name, "auth", "can-i", verb, "pods", account).strip() for verb in ("list", "watch")]
 
@@ -190,7 +189,7 @@ def test_panels_have_data_and_alerts_fire_during_a_run(
         load.go_on()
         assert fired(api, pod) == set()
         misfortunes(deployed, api, load)
-        deadline = time.monotonic() + PATIENCE_S
+        deadline = time.monotonic() + OUT_OF_REACH_S
         while (missing or not fired(api, pod) >= FIRE) and time.monotonic() < deadline:
             load.go_on(20)
             missing = {panel: query for panel, query in missing.items() if not has_data(api, pod, query)}

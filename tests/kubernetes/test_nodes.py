@@ -4,15 +4,19 @@ from __future__ import annotations
 
 import pytest
 
-from clusters.kubernetes import KubernetesCluster
-from clusters.kubernetes.api import PART_OF, Api
-from clusters.kubernetes.kinds import NODE, POD, Object, name_of
-from clusters.kubernetes.manifests import COMPONENT, RUN_LABEL
-from clusters.protocol import ClusterError, Pod
+from statefall.clusters.kubernetes import KubernetesCluster
+from statefall.clusters.kubernetes.api.calls import Api
+from statefall.clusters.kubernetes.objects.kinds import NODE, POD, Object, name_of
+from statefall.clusters.kubernetes.objects.labels import COMPONENT, PART_OF, RUN_LABEL
+from statefall.clusters.protocol import ClusterError, Pod
 from tests.kubernetes.conftest import IMAGE
 from tests.kubernetes.timeline import LEFT, Timeline, all_ready, emptied, wait_until
 
-pytestmark = [pytest.mark.kubernetes, pytest.mark.timeout(600)]
+pytestmark = [
+    pytest.mark.kubernetes,
+    pytest.mark.timeout(600),
+    pytest.mark.usefixtures("whole_cluster"),
+]
 
 
 def test_a_drain_moves_the_pods_of_one_node_and_of_no_other(
@@ -48,7 +52,7 @@ def test_a_drain_takes_replicas_that_are_still_coming_up_and_leaves_monitoring(
     for component in ("replica", "monitoring"):
         api.create(_never_up(component, drained))
     try:
-        seen = running._opened.ground.observer.wait_for(
+        seen = running._opened.context.informer.wait_for(
             lambda view: {"late-replica", "late-monitoring"} <= {name_of(p) for p in view.pods.values()}, 30.0
         )
         assert seen
@@ -65,7 +69,7 @@ def test_a_drain_takes_replicas_that_are_still_coming_up_and_leaves_monitoring(
 
 def there(api: Api) -> set[str]:
     """The names of all pods of the namespace."""
-    return {name_of(thing) for thing in api.list(POD).items}
+    return {name_of(obj) for obj in api.list(POD).items}
 
 
 def _never_up(component: str, node: str) -> Object:

@@ -9,13 +9,13 @@ import pytest
 import urllib3
 from kubernetes import client
 
-from clusters.kubernetes.api import Api
-from clusters.kubernetes.observer import Observer
-from clusters.protocol import ClusterError
+from statefall.clusters.kubernetes.api.calls import Api
+from statefall.clusters.kubernetes.observe.informer import Informer
+from statefall.clusters.protocol import ClusterError
 from tests.kubernetes.api_server import ApiServer, Stream, serving
-from tests.kubernetes.things import pod
+from tests.kubernetes.objects import pod
 
-PATIENCE_S = 0.8
+OUT_OF_REACH_S = 0.8
 GENEROUS_S = 15.0
 
 
@@ -28,30 +28,30 @@ def server() -> Iterator[ApiServer]:
 
 
 @pytest.fixture
-def observer(server: ApiServer) -> Iterator[Observer]:
+def informer(server: ApiServer) -> Iterator[Informer]:
     """Not open yet."""
     settings = client.Configuration()
     settings.host = server.url
     settings.retries = urllib3.Retry(total=0)
     api = Api(settings, "statefall")
-    found = Observer(api, lambda _: None, patience_s=PATIENCE_S)
+    found = Informer(api, lambda _: None, out_of_reach_s=OUT_OF_REACH_S)
     yield found
     found.close()
     api.close()
 
 
-def sees(observer: Observer, name: str) -> bool:
-    return observer.wait_for(lambda view: f"uid-{name}" in view.pods, GENEROUS_S)
+def sees(informer: Informer, name: str) -> bool:
+    return informer.wait_for(lambda view: f"uid-{name}" in view.pods, GENEROUS_S)
 
 
 def healthy_until(server: ApiServer, end: str) -> None:
     """A watch that works for longer than the patience lasts; then a second pod comes, unwatched."""
 
     def act(stream: Stream) -> None:
-        deadline = time.monotonic() + 2 * PATIENCE_S
+        deadline = time.monotonic() + 2 * OUT_OF_REACH_S
         while time.monotonic() < deadline:
             stream.bookmark()
-            time.sleep(PATIENCE_S / 10)
+            time.sleep(OUT_OF_REACH_S / 10)
         server.pods.append(pod("second"))
         if end == "reset":
             stream.reset()
@@ -62,7 +62,7 @@ def healthy_until(server: ApiServer, end: str) -> None:
     server.acts = [act]
 
 
-def test_a_change_that_a_watch_tells_is_seen(server: ApiServer, observer: Observer) -> None:
+def test_a_change_that_a_watch_tells_is_seen(server: ApiServer, informer: Informer) -> None:
     changed = pod("second")
     changed["metadata"]["resourceVersion"] = "3"
 
@@ -71,59 +71,59 @@ def test_a_change_that_a_watch_tells_is_seen(server: ApiServer, observer: Observ
         stream.stay()
 
     server.acts = [act]
-    observer.open()
-    assert sees(observer, "second")
+    informer.open()
+    assert sees(informer, "second")
 
 
 @pytest.mark.parametrize("broken_lists", [0, 1])
 def test_a_connection_that_breaks_after_a_long_health_is_made_again(
-    server: ApiServer, observer: Observer, broken_lists: int
+    server: ApiServer, informer: Informer, broken_lists: int
 ) -> None:
     healthy_until(server, "reset")
-    observer.open()
+    informer.open()
     server.broken_lists = broken_lists
-    assert sees(observer, "second")
+    assert sees(informer, "second")
 
 
-def test_a_version_that_expired_in_the_stream_is_listed_anew(server: ApiServer, observer: Observer) -> None:
+def test_a_version_that_expired_in_the_stream_is_listed_anew(server: ApiServer, informer: Informer) -> None:
     healthy_until(server, "expired")
-    observer.open()
-    assert sees(observer, "second")
+    informer.open()
+    assert sees(informer, "second")
 
 
 def test_a_version_that_expired_before_the_stream_is_listed_anew(
-    server: ApiServer, observer: Observer
+    server: ApiServer, informer: Informer
 ) -> None:
     def act(stream: Stream) -> None:
         server.pods.append(pod("second"))
         stream.refuse(410)
 
     server.acts = [act]
-    observer.open()
-    assert sees(observer, "second")
+    informer.open()
+    assert sees(informer, "second")
 
 
-def test_a_pod_that_vanished_while_nobody_watched_is_gone(server: ApiServer, observer: Observer) -> None:
+def test_a_pod_that_vanished_while_nobody_watched_is_gone(server: ApiServer, informer: Informer) -> None:
     def act(stream: Stream) -> None:
         server.pods = [pod("second")]
         stream.bookmark()
         stream.reset()
 
     server.acts = [act]
-    observer.open()
-    assert observer.wait_for(lambda view: list(view.pods) == ["uid-second"], GENEROUS_S)
+    informer.open()
+    assert informer.wait_for(lambda view: list(view.pods) == ["uid-second"], GENEROUS_S)
 
 
-def test_a_server_that_stays_away_is_given_up(server: ApiServer, observer: Observer) -> None:
-    observer.open()
+def test_a_server_that_stays_away_is_given_up(server: ApiServer, informer: Informer) -> None:
+    informer.open()
     server.close()
     with pytest.raises(ClusterError, match=r"can no longer be watched: .*does not answer"):
-        observer.wait_for(lambda _: False, GENEROUS_S)
+        informer.wait_for(lambda _: False, GENEROUS_S)
     with pytest.raises(ClusterError, match="can no longer be watched"):
-        observer.pods("c1")
+        informer.pods("c1")
 
 
-def test_watches_that_end_at_once_are_begun_again_with_a_pause(server: ApiServer, observer: Observer) -> None:
+def test_watches_that_end_at_once_are_begun_again_with_a_pause(server: ApiServer, informer: Informer) -> None:
     def act(stream: Stream) -> None:
         if len(server.watches) == 3:
             changed = pod("second")
@@ -134,7 +134,7 @@ def test_watches_that_end_at_once_are_begun_again_with_a_pause(server: ApiServer
         stream.end()
 
     server.acts = [act] * 3
-    observer.open()
-    assert sees(observer, "second")
+    informer.open()
+    assert sees(informer, "second")
     first, *_, third = server.watches[:3]
     assert third - first > 0.9

@@ -8,9 +8,9 @@ from typing import Any
 
 import pytest
 
-from clusters.kubernetes import KubernetesCluster, cluster, lease, recover
-from clusters.kubernetes.api import OURS, PART_OF, Api
-from clusters.kubernetes.kinds import (
+from statefall.clusters.kubernetes import KubernetesCluster, cluster, recover
+from statefall.clusters.kubernetes.api.calls import Api
+from statefall.clusters.kubernetes.objects.kinds import (
     DEPLOYMENT,
     LEASE,
     NAMESPACE,
@@ -22,29 +22,28 @@ from clusters.kubernetes.kinds import (
     Object,
     labels_of,
 )
-from clusters.kubernetes.lease import NAME
-from clusters.kubernetes.manifests import COMPONENT, RUN_LABEL
-from clusters.protocol import ClusterError
-from tests.kubernetes.conftest import IMAGE, deployment, place
+from statefall.clusters.kubernetes.objects.labels import COMPONENT, OURS, PART_OF, RUN_LABEL
+from statefall.clusters.kubernetes.ownership import lease as lease_module
+from statefall.clusters.kubernetes.ownership.lease import NAME
+from statefall.clusters.protocol import ClusterError
+from tests.kubernetes.conftest import IMAGE, deployment, target
 from tests.kubernetes.hand import kubectl, own
-from tests.kubernetes.test_closing import standing, taken_by_another
-from tests.kubernetes.timeline import vacant
+from tests.kubernetes.test_closing import existing, taken_by_another
+from tests.kubernetes.timeline import another, vacant
 
 pytestmark = [pytest.mark.kubernetes, pytest.mark.timeout(600)]
-
-NAMESPACE_NAME = "statefall-owned"
 
 
 @pytest.fixture
 def elsewhere() -> Iterator[Api]:
-    with vacant(place(NAMESPACE_NAME)) as api:
+    with vacant(target(another("statefall-owned"))) as api:
         yield api
 
 
 @pytest.fixture
 def first(elsewhere: Api) -> Iterator[KubernetesCluster]:
     """An open cluster whose namespace is its own."""
-    opened = KubernetesCluster(Path("first"), place=place(elsewhere.namespace))
+    opened = KubernetesCluster(Path("first"), target=target(elsewhere.namespace))
     try:
         opened.open()
         yield opened
@@ -83,14 +82,14 @@ def test_the_next_runs_cell_of_the_same_name_is_left_alone(
 def test_after_a_long_sleep_a_run_asks_whether_the_namespace_is_still_its_own(
     first: KubernetesCluster, elsewhere: Api, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    tenancy = first._opened.tenancy
-    tenancy.let_expire()  # as on a machine that sleeps: nothing is renewed, nothing noticed
+    lease = first._opened.lease
+    lease.let_expire()  # as on a machine that sleeps: nothing is renewed, nothing noticed
     other = taken_by_another(elsewhere)
     first.start_store()  # it was renewed a moment ago
-    monkeypatch.setattr(lease, "DURATION_S", 0)
+    monkeypatch.setattr(lease_module, "DURATION_S", 0)
     with pytest.raises(ClusterError, match="another run took over"):
         first.stop_store()
-    assert tenancy.lost
+    assert lease.lost
     other.release()
 
 
@@ -104,8 +103,8 @@ def test_what_could_not_be_taken_away_is_found_by_recover(
         patch.setattr(cluster, "remove_all", broken)
         with pytest.raises(ClusterError, match="bad day"):
             first.close()
-    assert standing(elsewhere)["spec"]["holderIdentity"] == "first"
-    assert recover(place(elsewhere.namespace)) == [
+    assert existing(elsewhere)["spec"]["holderIdentity"] == "first"
+    assert recover(target(elsewhere.namespace)) == [
         f"first: removed namespace {elsewhere.namespace} with all that was in it"
     ]
 
@@ -124,7 +123,7 @@ def test_a_cell_without_pods_is_found_by_recover(first: KubernetesCluster, elsew
     )
     first.close()
     assert elsewhere.get(LEASE, NAME) is None
-    assert recover(place(elsewhere.namespace)) == ["long-dead: removed Service c7"]
+    assert recover(target(elsewhere.namespace)) == ["long-dead: removed Service c7"]
 
 
 def test_what_somebody_applied_by_hand_stays_with_its_namespace_and_secret(
@@ -150,7 +149,7 @@ def test_what_somebody_applied_by_hand_stays_with_its_namespace_and_secret(
         assert RUN_LABEL not in labels_of(found), name
     after = {pod["metadata"]["uid"] for pod in elsewhere.list(POD, f"{OURS},{COMPONENT}=store").items}
     assert before == after, "the store was not even restarted"
-    assert recover(place(elsewhere.namespace)) == []
+    assert recover(target(elsewhere.namespace)) == []
 
 
 def test_somebody_elses_workload_keeps_the_namespace_and_nothing_of_the_runs(

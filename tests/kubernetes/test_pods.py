@@ -6,11 +6,18 @@ import time
 
 import pytest
 
-from clusters.kubernetes.kinds import Object
-from clusters.kubernetes.observer import View
-from clusters.kubernetes.pods import end_of, endpoint_states, pod_of, problem, transitions, waiting_for
-from clusters.protocol import Transition
-from tests.kubernetes.things import ended, pod, waiting
+from statefall.clusters.kubernetes.objects.kinds import Object
+from statefall.clusters.kubernetes.objects.pods import (
+    end_of,
+    endpoint_states,
+    pod_of,
+    problem,
+    transitions,
+    waiting_for,
+)
+from statefall.clusters.kubernetes.observe.view import NamespaceView
+from statefall.clusters.protocol import Transition
+from tests.kubernetes.objects import ended, pod, waiting
 
 
 def kinds(before: Object | None, after: Object, *, gone: bool = False) -> list[Transition]:
@@ -45,7 +52,7 @@ def test_the_first_sight_of_a_pod_tells_all_that_it_has_behind_it() -> None:
 
 
 @pytest.mark.parametrize(
-    ("thing", "words"),
+    ("obj", "message"),
     [
         (pod(), ""),
         (pod(state=ended(1), ready=False), "ended: exit 1"),
@@ -55,8 +62,8 @@ def test_the_first_sight_of_a_pod_tells_all_that_it_has_behind_it() -> None:
         ({**pod(), "status": {"phase": "Failed", "reason": "Evicted"}}, "failed: Evicted"),
     ],
 )
-def test_how_a_pod_ended_that_is_not_restarted(thing: Object | None, words: str) -> None:
-    assert end_of(thing) == words
+def test_how_a_pod_ended_that_is_not_restarted(obj: Object | None, message: str) -> None:
+    assert end_of(obj) == message
 
 
 def test_a_kill_in_place_is_an_exit_by_signal_9_then_a_start() -> None:
@@ -94,7 +101,7 @@ def test_nothing_happened_when_nothing_changed() -> None:
 
 
 @pytest.mark.parametrize(
-    ("state", "words"),
+    ("state", "message"),
     [
         (ended(143), "signal 15"),
         (ended(1), "exit 1"),
@@ -102,19 +109,19 @@ def test_nothing_happened_when_nothing_changed() -> None:
         (ended(137, reason="OOMKilled"), "signal 9 (out of memory)"),
     ],
 )
-def test_how_a_container_ended(state: Object, words: str) -> None:
-    assert transitions(pod(), pod(state=state, ready=False))[0] == (Transition.CONTAINER_EXITED, words)
+def test_how_a_container_ended(state: Object, message: str) -> None:
+    assert transitions(pod(), pod(state=state, ready=False))[0] == (Transition.CONTAINER_EXITED, message)
 
 
 @pytest.mark.parametrize(
-    ("reason", "message", "words"),
+    ("reason", "said", "message"),
     [
         ("ErrImagePull", "", "the image statefall:0.1.0 cannot be had (ErrImagePull)"),
         ("CreateContainerConfigError", 'secret "x" not found\nmore', 'secret "x" not found'),
     ],
 )
-def test_a_pod_that_does_not_come_up(reason: str, message: str, words: str) -> None:
-    assert words in problem(pod(state=waiting(reason, message)))
+def test_a_pod_that_does_not_come_up(reason: str, said: str, message: str) -> None:
+    assert message in problem(pod(state=waiting(reason, said)))
 
 
 def test_a_crash_is_given_a_second_chance() -> None:
@@ -136,11 +143,11 @@ def test_a_crash_is_given_a_second_chance() -> None:
 def test_what_the_kubelet_tries_again_is_final_only_when_it_lasts(
     reason: str, lasts_s: float, final: bool
 ) -> None:
-    view = View()
-    thing = pod(state=waiting(reason))
-    view.take_pod(thing, time.monotonic() - lasts_s)
-    view.take_pod(thing, time.monotonic())
-    assert bool(view.final_problem(thing)) == final
+    view = NamespaceView()
+    obj = pod(state=waiting(reason))
+    view.take_pod(obj, time.monotonic() - lasts_s)
+    view.take_pod(obj, time.monotonic())
+    assert bool(view.final_problem(obj)) == final
     view.take_pod(pod(), time.monotonic())
     assert view.final_problem(pod()) == ""
 

@@ -8,21 +8,21 @@ import pytest
 import urllib3
 from kubernetes import client
 
-from clusters.kubernetes.api import Api, Forbidden
-from clusters.kubernetes.cordons import Cordons
-from clusters.kubernetes.kinds import Kind, Object
-from clusters.kubernetes.lease import Tenancy
-from clusters.kubernetes.manifests import COMPONENT
-from clusters.kubernetes.recovery import store_back
-from clusters.kubernetes.removal import every
-from clusters.protocol import ClusterError
-from foundation.errors import Interrupted
+from statefall.clusters.kubernetes.api.calls import Api, Forbidden
+from statefall.clusters.kubernetes.objects.kinds import Object, ObjectKind
+from statefall.clusters.kubernetes.objects.labels import COMPONENT
+from statefall.clusters.kubernetes.ownership.cordons import Cordons
+from statefall.clusters.kubernetes.ownership.lease import ConductorLease
+from statefall.clusters.kubernetes.ownership.removal import every
+from statefall.clusters.kubernetes.ownership.takeover import store_back
+from statefall.clusters.protocol import ClusterError
+from statefall.records.errors import Interrupted
 from tests.kubernetes.api_server import serving
-from tests.kubernetes.things import pod
+from tests.kubernetes.objects import pod
 
 
-def failing(words: str) -> None:
-    raise ClusterError(words)
+def failing(message: str) -> None:
+    raise ClusterError(message)
 
 
 def test_every_step_is_taken_and_all_that_failed_is_told() -> None:
@@ -56,10 +56,10 @@ class Nodes:
         self.cordoned: dict[str, bool] = {"node-1": False, "node-2": False}
         self.refused: set[str] = set()
 
-    def get(self, kind: Kind, name: str) -> Object:
+    def get(self, kind: ObjectKind, name: str) -> Object:
         return {"spec": {"unschedulable": self.cordoned[name]}}
 
-    def patch_node(self, kind: Kind, name: str, changes: Object) -> None:
+    def patch_node(self, kind: ObjectKind, name: str, changes: Object) -> None:
         if name in self.refused:
             raise Forbidden(f"not allowed to change Node {name}")
         self.cordoned[name] = bool(changes["spec"]["unschedulable"])
@@ -85,7 +85,7 @@ def notes() -> Notes:
 
 @pytest.fixture
 def cordons(nodes: Nodes, notes: Notes) -> Cordons:
-    return Cordons(cast(Api, nodes), cast(Tenancy, notes))
+    return Cordons(cast(Api, nodes), cast(ConductorLease, notes))
 
 
 def test_a_node_that_may_not_be_cordoned_is_not_put_back(

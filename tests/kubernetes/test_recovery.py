@@ -8,9 +8,10 @@ from pathlib import Path
 
 import pytest
 
-from clusters.kubernetes import KubernetesCluster
-from clusters.kubernetes.api import OURS, Api
-from clusters.kubernetes.kinds import (
+from statefall.clusters.kubernetes import KubernetesCluster
+from statefall.clusters.kubernetes.api.calls import Api
+from statefall.clusters.kubernetes.api.tunnel import run_in
+from statefall.clusters.kubernetes.objects.kinds import (
     DEPLOYMENT,
     DISRUPTION_BUDGET,
     JOB,
@@ -23,19 +24,22 @@ from clusters.kubernetes.kinds import (
     STATEFUL_SET,
     name_of,
 )
-from clusters.kubernetes.manifests import COMPONENT
-from clusters.kubernetes.tunnel import run_in
-from foundation.errors import InputError
-from tests.kubernetes.conftest import deployment, place
+from statefall.clusters.kubernetes.objects.labels import COMPONENT, OURS
+from statefall.records.errors import InputError
+from tests.kubernetes.conftest import deployment, target
 from tests.kubernetes.leftovers import cordoned, left_by_runs, made_by_runs, nodes_as_before
 from tests.kubernetes.timeline import vacant
 from tests.main_job.conductor import ONE_CELL, SMALL_LOAD, Conductor, call, overrides
 from tests.main_job.test_wrong_input import refused
 
-pytestmark = [pytest.mark.kubernetes, pytest.mark.timeout(600)]
+pytestmark = [
+    pytest.mark.kubernetes,
+    pytest.mark.timeout(900),
+    pytest.mark.usefixtures("whole_cluster"),
+]
 
 NAME = "statefall-killed"
-FAULTS = "faults=[{kind: drain}, {kind: store-outage, duration_s: 60}]"
+FAULTS = "faults=[{kind: pause, duration_s: 60}, {kind: drain}, {kind: store-outage, duration_s: 60}]"
 PHASES = ("phases.warmup_s=2", "phases.baseline_s=1", "phases.fault_s=60", "load.arrivals_s=1")
 CELL = "c1-stateful-memory-sticky"
 OF_A_CELL = {
@@ -53,18 +57,18 @@ RUN = (
 @pytest.fixture
 def spoiled(monkeypatch: pytest.MonkeyPatch) -> Iterator[Api]:
     monkeypatch.setenv("STATEFALL_NAMESPACE", NAME)
-    with vacant(place(NAME)) as api, nodes_as_before(api):
+    with vacant(target(NAME)) as api, nodes_as_before(api):
         yield api
 
 
 def killed_in_the_middle(api: Api, here: Path) -> str:
-    """A run is killed in the fault phase, under load, with a node cordoned and the store off; the node."""
+    """A run is killed under load, with a replica paused, a node cordoned and the store off; the node."""
     before = cordoned(api)
     conductor = Conductor.start(*RUN, cwd=here)
     try:
         conductor.until(lambda line: line["kind"] == "cell")
         assert "under way" in refused("recover", "--cluster", "kubernetes", cwd=here)
-        conductor.until(lambda line: line["kind"] == "fault_observed" and line["fault"] == "f2")
+        conductor.until(lambda line: line["kind"] == "fault_observed" and line["fault"] == "f3")
     finally:
         conductor.process.kill()
         conductor.end()
@@ -89,14 +93,14 @@ def test_what_a_killed_conductor_left_is_put_back(spoiled: Api, tmp_path: Path) 
 
 
 def test_an_installation_that_stood_before_stands_afterwards(spoiled: Api, tmp_path: Path) -> None:
-    standing = KubernetesCluster(Path("by-hand"), place=place(spoiled.namespace))
-    standing.open()
+    existing = KubernetesCluster(Path("by-hand"), target=target(spoiled.namespace))
+    existing.open()
     # As if set up by hand: the namespace and what is in it belong to no run.
     for kind in (POD, SERVICE, JOB, DEPLOYMENT, STATEFUL_SET, DISRUPTION_BUDGET, NETWORK_POLICY, SECRET):
-        for thing in spoiled.list(kind, OURS).items:
-            spoiled.patch(kind, name_of(thing), {"metadata": {"labels": {"statefall/run": None}}})
+        for obj in spoiled.list(kind, OURS).items:
+            spoiled.patch(kind, name_of(obj), {"metadata": {"labels": {"statefall/run": None}}})
     spoiled._patch(NAMESPACE, spoiled.namespace, {"metadata": {"labels": {"statefall/run": None}}})
-    standing._opened.tenancy.release()
+    existing._opened.lease.release()
 
     assert made_by_runs(spoiled) == []
     node = killed_in_the_middle(spoiled, tmp_path)
@@ -109,7 +113,7 @@ def test_an_installation_that_stood_before_stands_afterwards(spoiled: Api, tmp_p
     (store,) = spoiled.list(POD, f"{OURS},{COMPONENT}=store").items
     assert "* -::*" in run_in(spoiled, name_of(store), ["sh", "-c", "valkey-cli config get bind"]).output
 
-    again = KubernetesCluster(Path("after"), place=place(spoiled.namespace))
+    again = KubernetesCluster(Path("after"), target=target(spoiled.namespace))
     again.open()
     again.deploy(deployment(replicas=1))
     again.close()
@@ -119,7 +123,7 @@ def test_an_installation_that_stood_before_stands_afterwards(spoiled: Api, tmp_p
 
 def test_the_next_run_clears_by_itself_what_a_dead_one_left(spoiled: Api, tmp_path: Path) -> None:
     node = killed_in_the_middle(spoiled, tmp_path)
-    cluster = KubernetesCluster(Path("next"), place=place(spoiled.namespace))
+    cluster = KubernetesCluster(Path("next"), target=target(spoiled.namespace))
     try:
         cluster.open()
         assert node not in cordoned(spoiled)
@@ -130,13 +134,9 @@ def test_the_next_run_clears_by_itself_what_a_dead_one_left(spoiled: Api, tmp_pa
     assert spoiled.get(NAMESPACE, spoiled.namespace) is None
 
 
-def test_two_runs_do_not_share_a_namespace(spoiled: Api) -> None:
-    first = KubernetesCluster(Path("first"), place=place(spoiled.namespace))
-    try:
-        first.open()
-        second = KubernetesCluster(Path("second"), place=place(spoiled.namespace))
-        with pytest.raises(InputError, match="under way"):
-            second.open()
-        first.deploy(deployment(replicas=1))
-    finally:
-        first.close()
+def test_two_runs_do_not_share_a_namespace(opened: KubernetesCluster) -> None:
+    second = KubernetesCluster(Path("second"), target=target())
+    with pytest.raises(InputError, match="under way"):
+        second.open()
+    opened.deploy(deployment(replicas=1))
+    opened.withdraw()

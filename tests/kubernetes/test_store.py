@@ -4,14 +4,52 @@ from __future__ import annotations
 
 import pytest
 
-from clusters.kubernetes import KubernetesCluster
-from clusters.kubernetes.api import Api
-from clusters.kubernetes.kinds import POD, name_of
-from clusters.kubernetes.tunnel import run_in
-from clusters.protocol import Pod
+from statefall.clusters.kubernetes import KubernetesCluster
+from statefall.clusters.kubernetes.api.calls import Api
+from statefall.clusters.kubernetes.api.tunnel import run_in
+from statefall.clusters.kubernetes.objects import store_commands
+from statefall.clusters.kubernetes.objects.kinds import DEPLOYMENT, POD, name_of
+from statefall.clusters.protocol import Pod
+from statefall.records.terms import StateDesign
+from tests.kubernetes.conftest import deployment
 from tests.kubernetes.timeline import all_ready
 
 pytestmark = [pytest.mark.kubernetes, pytest.mark.timeout(600)]
+
+
+def test_a_deployment_begins_without_keys_of_runs_while_the_pods_of_the_last_one_end(
+    opened: KubernetesCluster, api: Api
+) -> None:
+    (store,) = [name_of(p) for p in api.list(POD, "app.kubernetes.io/component=store").items]
+
+    def valkey(command: str) -> str:
+        return run_in(api, store, ["sh", "-c", f"valkey-cli {command}"]).output.strip()
+
+    opened.deploy(deployment("c-last", state=StateDesign.EXTERNAL, replicas=1))
+    last = _database_of(api, "c-last")
+    opened.withdraw()
+    valkey("set statefall:session:{of-a-user-by-hand} kept")
+    for database in store_commands.DATABASES:
+        valkey(f"-n {database} set statefall:session:{{of-a-cell-before}} there")
+    opened.deploy(deployment("c-external", state=StateDesign.EXTERNAL, replicas=1))
+    try:
+        database = _database_of(api, "c-external")
+        assert valkey("get statefall:session:{of-a-user-by-hand}") == "kept"
+        assert valkey(f"-n {database} exists statefall:session:{{of-a-cell-before}}") == "0"
+        # What a pod of the last one still writes falls into a database of its own.
+        assert database != last
+        assert not api.list(POD, "statefall/deployment=c-last").items
+    finally:
+        opened.withdraw()
+
+
+def _database_of(api: Api, name: str) -> int:
+    """The numbered database of the store that the Deployment uses."""
+    found = api.get(DEPLOYMENT, name)
+    assert found is not None
+    (container,) = found["spec"]["template"]["spec"]["containers"]
+    (url,) = [entry["value"] for entry in container["env"] if entry["name"] == "STATEFALL_STORE_URL"]
+    return int(url.rpartition("/")[2])
 
 
 def test_a_store_outage_refuses_at_once_and_keeps_the_content(

@@ -2,21 +2,26 @@
 
 from __future__ import annotations
 
+import base64
+import hashlib
 import os
 import signal
 import socket
+import struct
 import threading
+import time
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 
 import pytest
 import urllib3
 from kubernetes import client
 
-from clusters.kubernetes import tunnel
-from clusters.kubernetes.api import Api
-from clusters.protocol import ClusterError
-from foundation.errors import Interrupted
-from statefall.interrupts import OrderlyInterrupts
+from statefall.clusters.kubernetes.api import tunnel
+from statefall.clusters.kubernetes.api.calls import Api
+from statefall.clusters.protocol import ClusterError
+from statefall.conductor.interrupts import OrderlyInterrupts
+from statefall.records.errors import Interrupted
 
 GENEROUS_S = 15.0
 
@@ -111,4 +116,61 @@ def test_what_comes_too_late_is_ended(monkeypatch: pytest.MonkeyPatch) -> None:
     ],
 )
 def test_how_a_command_ended(status: str, fine: bool | None, code: int | None, problem: str) -> None:
-    assert tunnel._ended("", status) == tunnel.Ended("", fine, code, problem)
+    assert tunnel._ended("", status) == tunnel.CommandResult("", fine, code, problem)
+
+
+def accept_upgrade(connection: socket.socket) -> None:
+    """Shake hands for a WebSocket, and promise a port-forward's two channels."""
+    head = b""
+    while not head.endswith(b"\r\n\r\n"):
+        head += connection.recv(4096)
+    key = next(line for line in head.split(b"\r\n") if line.lower().startswith(b"sec-websocket-key"))
+    told = hashlib.sha1(key.split(b": ")[1] + b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11").digest()
+    connection.sendall(
+        b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
+        b"Sec-WebSocket-Protocol: v4.channel.k8s.io\r\n"
+        b"Sec-WebSocket-Accept: " + base64.b64encode(told) + b"\r\n\r\n"
+    )
+
+
+def reset(connection: socket.socket) -> None:
+    connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+    connection.close()
+
+
+def talk_nonsense(connection: socket.socket) -> None:
+    connection.sendall(b"\x82\x02\x09x")  # a channel that nobody asked for
+
+
+@pytest.mark.parametrize("breaking", [reset, talk_nonsense])
+def test_a_connection_that_breaks_ends_the_forward_in_silence(
+    silent: socket.socket,
+    api: Api,
+    breaking: Callable[[socket.socket], None],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    failed: list[threading.ExceptHookArgs] = []
+    monkeypatch.setattr(threading, "excepthook", failed.append)
+
+    def serve() -> None:
+        connection = silent.accept()[0]
+        accept_upgrade(connection)
+        breaking(connection)
+        if connection.fileno() != -1:
+            connection.settimeout(GENEROUS_S)
+            with suppress(OSError):  # it may end by a reset
+                while connection.recv(4096):  # until the other side has had enough of it
+                    pass
+            connection.close()
+
+    server = threading.Thread(target=serve)
+    server.start()
+    began = time.monotonic()
+    with pytest.raises(ClusterError, match="p-1"):
+        tunnel.fetch(api, "p-1", 8000, "/metrics", timeout_s=GENEROUS_S)
+    assert time.monotonic() - began < GENEROUS_S, "it waited for somebody who was gone"
+    server.join()
+    for thread in threading.enumerate():
+        if thread.name.startswith("Kubernetes port forward"):
+            thread.join(GENEROUS_S)
+    assert failed == []

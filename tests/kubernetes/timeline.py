@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import itertools
+import os
 import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
-from clusters.kubernetes.access import Place, configuration
-from clusters.kubernetes.api import Api
-from clusters.kubernetes.kinds import NAMESPACE
-from clusters.protocol import Cluster, EvictionRefused, Pod, PodTransition, Transition
+from statefall.clusters.capabilities import evictions_of, nodes_of
+from statefall.clusters.kubernetes.api.access import configuration
+from statefall.clusters.kubernetes.api.calls import Api
+from statefall.clusters.kubernetes.objects.kinds import NAMESPACE
+from statefall.clusters.kubernetes.objects.target import RunTarget
+from statefall.clusters.protocol import Cluster, EvictionRefused, Pod, PodTransition, Transition
 
 DEADLINE_S = 120.0
 LEFT = [Transition.TERMINATING, Transition.CONTAINER_EXITED, Transition.GONE]
@@ -87,7 +91,7 @@ def evicted(cluster: Cluster, pod: Pod) -> None:
     deadline = time.monotonic() + DEADLINE_S
     while True:
         try:
-            cluster.evict(pod)
+            evictions_of(cluster).evict(pod)
             return
         except EvictionRefused as refusal:
             if time.monotonic() > deadline:
@@ -97,7 +101,7 @@ def evicted(cluster: Cluster, pod: Pod) -> None:
 
 def emptied(cluster: Cluster, node: str) -> tuple[Pod, ...]:
     """Drain the node: the pods that were there and are gone."""
-    there = cluster.cordon(node)
+    there = nodes_of(cluster).cordon(node)
     for pod in there:
         evicted(cluster, pod)
     uids = {pod.uid for pod in there}
@@ -110,26 +114,43 @@ def all_ready(replicas: int) -> Callable[[tuple[Pod, ...]], bool]:
     return lambda pods: len(pods) == replicas and all(pod.ready for pod in pods)
 
 
+def remove(api: Api) -> None:
+    """Ask for the namespace to go, if it stands."""
+    if api.get(NAMESPACE, api.namespace) is not None:
+        api._call("DELETE", NAMESPACE.path("", api.namespace), "remove what a test made")
+
+
 def removed(api: Api) -> None:
     """Have the namespace gone."""
-    if api.get(NAMESPACE, api.namespace) is None:
-        return
-    api._call("DELETE", NAMESPACE.path("", api.namespace), "remove what a test made")
+    remove(api)
     deadline = time.monotonic() + DEADLINE_S
     while api.get(NAMESPACE, api.namespace) is not None:
         assert time.monotonic() < deadline, f"namespace {api.namespace} would not go"
         time.sleep(0.2)
 
 
+WORKER = os.environ.get("PYTEST_XDIST_WORKER", "gw0")
+"""Which of the test processes that run side by side this is: each has namespaces of its own."""
+_NUMBERS = itertools.count(1)
+
+
+def another(name: str) -> str:
+    """A name that no other test has: its namespace may still be on its way out."""
+    return f"{name}-{WORKER}-{next(_NUMBERS)}"
+
+
 @contextmanager
-def vacant(place: Place) -> Iterator[Api]:
-    """The API server as seen from a namespace that does not stand, and does not afterwards."""
-    api = Api(configuration(place), place.namespace)
+def vacant(target: RunTarget) -> Iterator[Api]:
+    """The API server as seen from a namespace that does not stand, and soon does not afterwards.
+
+    Nobody waits for its end but the next who wants the same name.
+    """
+    api = Api(configuration(target), target.namespace)
     try:
         removed(api)
         try:
             yield api
         finally:
-            removed(api)
+            remove(api)
     finally:
         api.close()

@@ -10,21 +10,27 @@ import random
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 
-from foundation.verdicts import Verdict
-from loadtests.ledger.answer import (
+from shop.contract import (
+    ACTIVITY_WINDOW,
+    CONVERSATION_WINDOW,
+    SessionStatus,
+    conversation_digest,
+)
+from shop.ledger.answer import (
     AddToCart,
     Answer,
     Converse,
-    Outcome,
+    NoResponse,
     RememberAction,
     Replica,
+    RequestOutcome,
     SetPreferences,
-    Silence,
     Write,
 )
-from loadtests.ledger.book import Book
-from loadtests.ledger.session import Finding
-from services.contract import ACTIVITY_WINDOW, CONVERSATION_WINDOW, SessionStatus, conversation_digest
+from shop.ledger.sessions import ShopSessions
+from statefall.ledger.session import Finding
+from statefall.ledger.session_registry import SessionRegistry
+from statefall.records.verdicts import Verdict
 
 HOME = Replica("pod-a", "boot-1")
 OTHER = Replica("pod-b", "boot-1")
@@ -102,10 +108,11 @@ class World:
         self.loss = loss
         self.state = State(preferences={"theme": "initial"})
         self.late: list[Write] = []
-        self.book = Book(patience=1)
+        self.registry = SessionRegistry()
+        self.shop = ShopSessions(self.registry, 1)
         login = Answer(200, HOME, SessionStatus.NEW, user_id=USER, version=0,
                        preferences=dict(self.state.preferences))  # fmt: skip
-        self.session, _ = self.book.open(0, USER, login, 0.0, client_held=False)
+        self.session, _ = self.shop.open(0, USER, login, 0.0, client_held=False)
         self.found: list[Finding] = []
         self.number = 0
 
@@ -138,19 +145,19 @@ class World:
             return Converse(f"text {self.number}")
         return SetPreferences({self.draw.choice(("theme", "language")): f"value {self.number}"})
 
-    def observe(self, write: Write | None, outcome: Outcome) -> None:
+    def observe(self, write: Write | None, outcome: RequestOutcome) -> None:
         """Tell the ledger."""
-        self.found += self.book.observe(self.session, write, outcome, 1.0)
+        self.found += self.shop.observe(self.session, write, outcome, 1.0)
 
     def verdicts(self) -> set[Verdict]:
         """The kinds of what was found."""
         return {finding.verdict for finding in self.found}
 
     def _lose(self, write: Write | None, chance: float) -> None:
-        silence = Silence(sent=True, reason="no answer in time")
-        outcome: Outcome = silence if self.draw.random() < 0.7 else Answer(502, OTHER)
+        unanswered = NoResponse(sent=True, reason="no answer in time")
+        outcome: RequestOutcome = unanswered if self.draw.random() < 0.7 else Answer(502, OTHER)
         if chance < 0.2:
-            outcome = Silence(sent=False, reason="refused")
+            outcome = NoResponse(sent=False, reason="refused")
         elif write is not None and chance < 0.5:
             self.state = applied(self.state, write)
         elif write is not None and chance < 0.75:
@@ -175,7 +182,7 @@ class ClientHeldWorld(World):
         self.database = dict(self.state.preferences)
         login = Answer(200, HOME, SessionStatus.NEW, user_id=USER, version=0,
                        preferences=dict(self.database))  # fmt: skip
-        self.session, _ = self.book.open(1, USER, login, 0.0, client_held=True)
+        self.session, _ = self.shop.open(1, USER, login, 0.0, client_held=True)
 
     def step(self) -> None:
         """One request; the client's copy moves on only when the answer arrives."""
@@ -185,7 +192,7 @@ class ClientHeldWorld(World):
         if reached and isinstance(write, SetPreferences):
             self.database.update(write.changes)
         if lost:
-            self.observe(write, Silence(sent=True, reason="no answer in time"))
+            self.observe(write, NoResponse(sent=True, reason="no answer in time"))
             return
         if write is not None:
             self.state = applied(self.state, write)

@@ -5,14 +5,15 @@ from __future__ import annotations
 import socket
 import threading
 from collections.abc import Iterator
-from contextlib import closing, contextmanager
+from contextlib import closing, contextmanager, suppress
 
 import pytest
 
-from foundation.errors import InputError
-from loadtests.client import Client, NoAnswer, Target
-from loadtests.wire import Response
-from tests.loadtests.scripted import OK, Act, answer, answer_and_close, hang_up, reset, serving
+from shop.client import Client, Target
+from statefall.load import NoAnswer, Response
+from statefall.records.errors import InputError
+from statefall.records.verdicts import RequestFailure
+from tests.load.scripted import OK, Act, answer, answer_and_close, hang_up, reset, serving
 
 DEADLINE_S = 30.0
 METHODS = ("GET", "PUT", "POST", "DELETE")
@@ -40,6 +41,32 @@ def test_a_server_that_ends_without_an_answer_sees_the_request_once(method: str,
         assert len(server.requests) == 2
         assert isinstance(client.send(method, "/after"), Response)
         assert [request.split()[1] for request in server.requests] == [b"/", b"/again", b"/after"]
+
+
+@pytest.mark.parametrize(
+    ("act", "failure"),
+    [
+        (hang_up, RequestFailure.RESET),
+        (reset, RequestFailure.RESET),
+        (answer_and_close(OK.replace(b"Length: 2", b"Length: 20")), RequestFailure.RESET),
+        (answer_and_close(b"220 mail.test ESMTP\r\n\r\n"), RequestFailure.BROKEN),
+    ],
+    ids=["closes", "resets", "cuts the answer off", "speaks another protocol"],
+)
+def test_how_a_request_failed_is_told(act: Act, failure: RequestFailure) -> None:
+    with serving(act) as server, client_of(server.url) as client:
+        outcome = client.send("GET", "/")
+        assert isinstance(outcome, NoAnswer)
+        assert outcome.failure is failure
+
+
+def test_a_port_that_nobody_listens_on_refuses() -> None:
+    with closing(socket.create_server(("127.0.0.1", 0))) as listener:
+        port = listener.getsockname()[1]
+    with client_of(f"http://127.0.0.1:{port}") as client:
+        outcome = client.send("GET", "/")
+        assert isinstance(outcome, NoAnswer)
+        assert (outcome.sent, outcome.failure) == (False, RequestFailure.REFUSED)
 
 
 @pytest.mark.parametrize("method", METHODS)
@@ -83,13 +110,14 @@ def test_no_answer_in_time_was_sent_and_its_late_answer_reaches_nobody() -> None
 
     def late(connection: socket.socket) -> bool:
         release.wait(DEADLINE_S)
-        connection.sendall(OK.replace(b"200", b"418"))
+        with suppress(OSError):  # the client has hung up, and may be gone by now
+            connection.sendall(OK.replace(b"200", b"418"))
         return True
 
     with serving(late, answer()) as server, client_of(server.url, timeout_s=2.0) as client:
-        silence = client.send("POST", "/")
+        outcome = client.send("POST", "/")
         release.set()
-        assert silence == NoAnswer(sent=True, reason="no answer in time")
+        assert outcome == NoAnswer(sent=True, reason="no answer in time", failure=RequestFailure.TIMEOUT)
         after = client.send("GET", "/")
         assert isinstance(after, Response)
         assert after.status == 200
@@ -109,9 +137,9 @@ def test_an_answer_that_trickles_past_the_deadline_is_none() -> None:
         return False
 
     with serving(trickle) as server, client_of(server.url, timeout_s=0.3) as client:
-        silence = client.send("GET", "/")
+        outcome = client.send("GET", "/")
         stop.set()
-        assert silence == NoAnswer(sent=True, reason="no answer in time")
+        assert outcome == NoAnswer(sent=True, reason="no answer in time", failure=RequestFailure.TIMEOUT)
 
 
 def test_a_cut_off_answer_is_none() -> None:
@@ -119,18 +147,18 @@ def test_a_cut_off_answer_is_none() -> None:
         serving(answer_and_close(OK.replace(b"Length: 2", b"Length: 20"))) as server,
         client_of(server.url) as client,
     ):
-        silence = client.send("GET", "/")
-        assert isinstance(silence, NoAnswer)
-        assert silence.reason.startswith("broken answer")
+        outcome = client.send("GET", "/")
+        assert isinstance(outcome, NoAnswer)
+        assert outcome.reason.startswith("broken answer")
 
 
 def test_nothing_is_sent_where_nobody_listens() -> None:
     with socket.create_server(("127.0.0.1", 0)) as listener:
         port = listener.getsockname()[1]
     with client_of(f"http://127.0.0.1:{port}") as client:
-        silence = client.send("POST", "/")
-        assert isinstance(silence, NoAnswer)
-        assert not silence.sent
+        outcome = client.send("POST", "/")
+        assert isinstance(outcome, NoAnswer)
+        assert not outcome.sent
         assert not client.sent
 
 

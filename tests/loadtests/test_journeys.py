@@ -9,26 +9,30 @@ from typing import Any
 
 import pytest
 
-from loadtests.config import LoadConfig, Mix, Shopper
-from loadtests.journeys import (
+from shop.journeys import (
     MAX_CART_LINES,
+    PASSWORD,
     TPC_W,
     Journey,
     Page,
     Step,
     call,
     login_call,
+    session_share,
     weights,
 )
-from loadtests.ledger.answer import AddToCart, Converse, RememberAction, SetPreferences
+from shop.ledger.answer import AddToCart, Converse, RememberAction, SetPreferences
+from statefall.conductor.services import twins
+from statefall.records.load import LoadConfig, Mix, Shopper
 
-CONFIG = LoadConfig(cell="c1", target="http://127.0.0.1:1", seed=1, shoppers=(), products=1_000)
+CONFIG = LoadConfig(cell="c1", target="http://127.0.0.1:1", seed=1, shoppers=())
+PRODUCTS = 1_000
 BROWSE = 6
 """The first rows of TPC-W's table are its browsing interactions, the others order."""
 
 
 def journey(seed: int = 1, **changes: Any) -> Journey:
-    return Journey(replace(CONFIG, **changes), Shopper(0, 17, 0.0, seed))
+    return Journey(replace(CONFIG, **changes), Shopper(0, 17, 0.0, seed), PRODUCTS)
 
 
 @pytest.mark.parametrize(
@@ -50,6 +54,10 @@ def test_the_weights_sum_to_one_and_every_page_has_one(mix: Mix) -> None:
         Page.RECOMMENDATIONS,
         Page.CART_VALIDATION,
     }  # no interactions of TPC-W
+
+
+def test_the_service_file_says_which_share_of_the_steps_uses_the_session() -> None:
+    assert twins().session_share == {mix.value: session_share(mix) for mix in Mix}
 
 
 def test_a_share_of_the_steps_is_a_conversation_or_orders_where_that_is_asked_for() -> None:
@@ -112,7 +120,7 @@ def test_popular_products_are_seen_more_often() -> None:
         sum(seen[p] for p in range(a + 1, b + 1)) / (b - a) for a, b in pairwise((0, 1, 10, 100, 1_000))
     ]
     assert by_popularity == sorted(by_popularity, reverse=True)
-    assert 1 <= min(seen) <= max(seen) <= CONFIG.products
+    assert 1 <= min(seen) <= max(seen) <= PRODUCTS
 
 
 def test_a_full_cart_only_gets_more_of_what_is_in_it() -> None:
@@ -169,4 +177,4 @@ def test_a_cart_that_the_client_holds_travels_with_the_request(step: Step) -> No
 
 
 def test_a_shopper_logs_in_as_the_user_of_the_plan() -> None:
-    assert login_call(17, "secret").body == {"user": "user17", "password": "secret"}
+    assert login_call(17).body == {"user": "user17", "password": PASSWORD}

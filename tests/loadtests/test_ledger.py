@@ -7,27 +7,30 @@ from typing import Any
 
 import pytest
 
-from foundation.verdicts import Verdict
-from loadtests.ledger.answer import (
+from shop.contract import SessionStatus, conversation_digest
+from shop.ledger.answer import (
     AddToCart,
     Answer,
     Converse,
-    Outcome,
+    NoResponse,
     RememberAction,
     Replica,
+    RequestOutcome,
     SetPreferences,
-    Silence,
     Write,
+    read_answer,
 )
-from loadtests.ledger.book import Book
-from loadtests.ledger.session import Finding, SessionLedger, Standing
-from services.contract import SessionStatus, conversation_digest
+from shop.ledger.session import SessionLedger
+from shop.ledger.sessions import ShopSessions
+from statefall.ledger.session import Finding, SessionState
+from statefall.ledger.session_registry import SessionRegistry
+from statefall.records.verdicts import Verdict
 
 HOME = Replica("pod-a", "boot-1")
 OTHER = Replica("pod-b", "boot-7")
 USER = 17
-TIMEOUT = Silence(sent=True, reason="no answer in time")
-REFUSED = Silence(sent=False, reason="connection refused")
+TIMEOUT = NoResponse(sent=True, reason="no answer in time")
+REFUSED = NoResponse(sent=False, reason="connection refused")
 
 
 def known(**fields: Any) -> Answer:
@@ -42,30 +45,31 @@ def unknown(replica: Replica = OTHER, code: str = "session_lost") -> Answer:
 class Desk:
     """One shopper's session, driven by hand."""
 
-    def __init__(self, *, patience: int = 1, client_held: bool = False, preferences: Any = None) -> None:
-        self.book = Book(patience)
+    def __init__(self, *, max_reloads: int = 1, client_held: bool = False, preferences: Any = None) -> None:
+        self.registry = SessionRegistry()
+        self.shop = ShopSessions(self.registry, max_reloads)
         self.client_held = client_held
         self.now_s = 100.0
         self.log_in(preferences)
 
     def log_in(self, preferences: Any = None) -> SessionLedger:
         answer = Answer(200, HOME, SessionStatus.NEW, user_id=USER, version=0, preferences=preferences or {})
-        self.session, findings = self.book.open(3, USER, answer, self.now_s, client_held=self.client_held)
+        self.session, findings = self.shop.open(3, USER, answer, self.now_s, client_held=self.client_held)
         assert findings == ()
         return self.session
 
-    def see(self, outcome: Outcome, write: Write | None = None) -> tuple[Finding, ...]:
+    def see(self, outcome: RequestOutcome, write: Write | None = None) -> tuple[Finding, ...]:
         self.now_s += 1
-        return self.book.observe(self.session, write, outcome, self.now_s)
+        return self.shop.observe(self.session, write, outcome, self.now_s)
 
-    def verdicts(self, outcome: Outcome, write: Write | None = None) -> list[Verdict]:
+    def verdicts(self, outcome: RequestOutcome, write: Write | None = None) -> list[Verdict]:
         return [finding.verdict for finding in self.see(outcome, write)]
 
-    def standing(self) -> Standing:
-        return self.session.standing
+    def state(self) -> SessionState:
+        return self.session.state
 
     def record_verdict(self) -> Verdict:
-        return self.book.records()[-1].verdict
+        return self.registry.records()[-1].verdict
 
 
 def after_two_adds(**options: Any) -> Desk:
@@ -89,20 +93,20 @@ def after_actions(count: int) -> Desk:
 
 def test_a_session_whose_every_write_is_shown_once_is_kept() -> None:
     desk = after_two_adds()
-    desk.book.mark()
+    desk.registry.mark()
     assert not desk.see(known(version=2, lines={5: 2, 9: 1}))
     assert desk.record_verdict() is Verdict.KEPT
 
 
 def test_a_session_that_was_not_read_since_the_mark_is_indeterminate() -> None:
     desk = after_two_adds()
-    desk.book.mark()
+    desk.registry.mark()
     assert desk.record_verdict() is Verdict.INDETERMINATE
 
 
 def test_a_version_alone_does_not_decide_for_a_cart_that_nobody_looked_into() -> None:
     desk = after_two_adds()
-    desk.book.mark()
+    desk.registry.mark()
     desk.see(known(version=2))
     assert desk.record_verdict() is Verdict.INDETERMINATE
     desk.see(known(version=2, lines={5: 2, 9: 1}))
@@ -120,9 +124,9 @@ def test_a_version_alone_does_not_decide_for_a_cart_that_nobody_looked_into() ->
     ],
     ids=["timeout", "refused", "bad gateway", "unavailable", "garbage"],
 )
-def test_an_error_with_the_state_intact_loses_no_session(outcome: Outcome) -> None:
+def test_an_error_with_the_state_intact_loses_no_session(outcome: RequestOutcome) -> None:
     desk = after_two_adds()
-    desk.book.mark()
+    desk.registry.mark()
     assert desk.verdicts(outcome) == []
     assert desk.verdicts(known(version=2, lines={5: 2, 9: 1})) == []
     assert desk.record_verdict() is Verdict.KEPT
@@ -136,7 +140,7 @@ def test_a_write_that_was_refused_is_not_expected() -> None:
 
 def test_recent_actions_must_be_seen_too_before_a_session_is_kept() -> None:
     desk = after_actions(2)
-    desk.book.mark()
+    desk.registry.mark()
     desk.see(known(version=2))
     assert desk.record_verdict() is Verdict.INDETERMINATE
     desk.see(known(version=2, recent_activity=("a1", "a2")))
@@ -151,7 +155,7 @@ def test_a_public_page_says_nothing_of_the_session() -> None:
 
 def test_a_degraded_answer_promises_and_shows_nothing() -> None:
     desk = after_two_adds()
-    desk.book.mark()
+    desk.registry.mark()
     degraded = Answer(200, OTHER, SessionStatus.DEGRADED, user_id=USER, version=0, lines={})
     assert not desk.see(degraded, AddToCart(1, 1))
     assert desk.record_verdict() is Verdict.INDETERMINATE
@@ -163,35 +167,35 @@ def test_a_degraded_answer_promises_and_shows_nothing() -> None:
 
 
 def test_a_session_that_stays_unknown_after_the_reload_is_lost() -> None:
-    desk = after_two_adds(patience=1)
+    desk = after_two_adds(max_reloads=1)
     assert desk.verdicts(unknown()) == []
-    assert desk.standing() is Standing.SUSPECT
+    assert desk.state() is SessionState.SUSPECT
     (finding,) = desk.see(unknown(HOME))
     assert finding.verdict is Verdict.LOST
     assert finding.home == HOME
     assert finding.answered_by == (OTHER, HOME)
     assert finding.acknowledged_version == 2
-    assert desk.standing() is Standing.LOST
-    assert (desk.book.live_sessions, desk.book.lost_so_far) == (0, 1)
-    record = desk.book.records()[0]
+    assert desk.state() is SessionState.LOST
+    assert (desk.registry.live_sessions, desk.registry.lost_so_far) == (0, 1)
+    record = desk.registry.records()[0]
     assert (record.verdict, record.ended_monotonic_s) == (Verdict.LOST, desk.now_s)
 
 
-def test_without_patience_the_first_unknown_answer_loses_the_session() -> None:
-    desk = after_two_adds(patience=0)
+def test_without_reloads_the_first_unknown_answer_loses_the_session() -> None:
+    desk = after_two_adds(max_reloads=0)
     assert desk.verdicts(unknown()) == [Verdict.LOST]
 
 
-def test_an_unanswered_reload_does_not_use_up_patience() -> None:
-    desk = after_two_adds(patience=1)
+def test_an_unanswered_reload_does_not_use_up_a_reload() -> None:
+    desk = after_two_adds(max_reloads=1)
     desk.see(unknown())
     assert desk.verdicts(TIMEOUT) == []
     assert desk.verdicts(Answer(502, OTHER)) == []
-    assert desk.standing() is Standing.SUSPECT
+    assert desk.state() is SessionState.SUSPECT
 
 
 def test_an_expired_session_is_lost_at_once_and_says_so() -> None:
-    desk = after_two_adds(patience=3)
+    desk = after_two_adds(max_reloads=3)
     (finding,) = desk.see(Answer(401, HOME, SessionStatus.EXPIRED, error="session_expired"))
     assert (finding.verdict, finding.evidence) == (Verdict.LOST, "expired")
 
@@ -220,13 +224,13 @@ def test_a_write_refused_as_unknown_was_not_applied() -> None:
 
 
 def test_a_session_found_intact_by_the_reload_was_misrouted() -> None:
-    desk = after_two_adds(patience=1)
-    desk.book.mark()
+    desk = after_two_adds(max_reloads=1)
+    desk.registry.mark()
     desk.see(unknown())
     (finding,) = desk.see(known(version=2, lines={5: 2, 9: 1}))
     assert finding.verdict is Verdict.MISROUTED
     assert finding.answered_by == (OTHER, HOME)
-    assert desk.standing() is Standing.LIVE
+    assert desk.state() is SessionState.LIVE
     assert desk.record_verdict() is Verdict.MISROUTED
     # Found: the count of reloads begins anew.
     assert desk.verdicts(unknown()) == []
@@ -234,7 +238,7 @@ def test_a_session_found_intact_by_the_reload_was_misrouted() -> None:
 
 def test_a_suspect_session_is_indeterminate() -> None:
     desk = after_two_adds()
-    desk.book.mark()
+    desk.registry.mark()
     desk.see(known(version=2, lines={5: 2, 9: 1}))
     desk.see(unknown())
     assert desk.record_verdict() is Verdict.INDETERMINATE
@@ -349,15 +353,18 @@ def test_another_users_state_is_foreign_and_does_not_change_what_was_promised() 
     ],
     ids=["cart", "activity", "preference", "new preference"],
 )
-def test_state_that_this_session_never_wrote_is_foreign(seen: dict[str, Any]) -> None:
+def test_state_that_nobody_is_known_to_have_written_is_no_proof_of_a_leak(seen: dict[str, Any]) -> None:
     desk = after_two_adds(preferences={"theme": "plain"})
-    assert desk.verdicts(known(version=2, **seen)) == [Verdict.FOREIGN]
+    (finding,) = desk.see(known(version=2, **seen))
+    assert finding.verdict is Verdict.ROLLED_BACK
+    assert "never wrote" in finding.evidence or "lacks" in finding.evidence
 
 
 def test_a_login_answered_with_another_user_is_foreign() -> None:
-    book = Book(patience=1)
+    registry = SessionRegistry()
+    shop = ShopSessions(registry, 1)
     answer = Answer(200, HOME, SessionStatus.NEW, user_id=99, version=0)
-    _, findings = book.open(3, USER, answer, 1.0, client_held=False)
+    _, findings = shop.open(3, USER, answer, 1.0, client_held=False)
     assert [finding.verdict for finding in findings] == [Verdict.FOREIGN]
 
 
@@ -368,7 +375,7 @@ def test_a_login_answered_with_another_user_is_foreign() -> None:
     "outcome", [TIMEOUT, Answer(502, OTHER), Answer(500, HOME), Answer(200, HOME, readable=False)]
 )
 @pytest.mark.parametrize("applied", [True, False])
-def test_both_futures_of_an_unanswered_write_are_legal(outcome: Outcome, applied: bool) -> None:
+def test_both_futures_of_an_unanswered_write_are_legal(outcome: RequestOutcome, applied: bool) -> None:
     desk = after_two_adds()
     desk.see(outcome, AddToCart(5, 1))
     if applied:
@@ -469,7 +476,7 @@ def test_with_the_client_holding_its_state_an_unanswered_write_never_reaches_it(
     desk = Desk(client_held=True)
     desk.see(TIMEOUT, AddToCart(5, 1))
     assert not desk.see(known(version=0, lines={}))
-    assert desk.verdicts(known(version=1, lines={5: 1})) == [Verdict.FOREIGN]
+    assert desk.verdicts(known(version=1, lines={5: 1})) == [Verdict.ROLLED_BACK, Verdict.DUPLICATED]
 
 
 def test_with_the_client_holding_its_state_preferences_may_be_ahead_of_the_token_and_behind_again() -> None:
@@ -480,7 +487,7 @@ def test_with_the_client_holding_its_state_preferences_may_be_ahead_of_the_token
 
 
 def test_a_preference_left_open_by_a_lost_session_may_come_to_light_in_the_next() -> None:
-    desk = Desk(preferences={"theme": "plain"}, patience=0)
+    desk = Desk(preferences={"theme": "plain"}, max_reloads=0)
     desk.see(TIMEOUT, SetPreferences({"theme": "late"}))
     desk.see(unknown())
     desk.log_in({"theme": "plain"})
@@ -508,7 +515,7 @@ def test_each_kind_is_reported_once_for_a_session() -> None:
 def test_what_a_violation_did_not_show_is_taken_as_it_is_when_it_is_seen() -> None:
     desk = after_two_adds()
     desk.see(known(version=1))
-    desk.book.mark()
+    desk.registry.mark()
     assert not desk.see(known(version=1, lines={5: 2}))
     assert desk.record_verdict() is Verdict.KEPT
     desk.see(known(version=1, lines={5: 1}))
@@ -519,7 +526,7 @@ def test_what_a_violation_showed_is_the_new_base_in_every_part() -> None:
     desk = after_actions(3)
     older = known(version=2, recent_activity=("a1", "a2"), preferences={})
     assert desk.verdicts(older) == [Verdict.ROLLED_BACK]
-    desk.book.mark()
+    desk.registry.mark()
     desk.see(older)
     desk.see(known(version=3, recent_activity=("a1", "a2", "b")), RememberAction("b"))
     assert desk.record_verdict() is Verdict.KEPT
@@ -527,7 +534,7 @@ def test_what_a_violation_showed_is_the_new_base_in_every_part() -> None:
 
 def test_the_worst_verdict_after_the_mark_stands() -> None:
     desk = after_two_adds()
-    desk.book.mark()
+    desk.registry.mark()
     desk.see(known(version=3))
     desk.see(known(version=1))
     desk.see(known(version=1, lines={5: 2}))
@@ -537,7 +544,7 @@ def test_the_worst_verdict_after_the_mark_stands() -> None:
 def test_what_was_found_before_the_mark_does_not_count_after_it() -> None:
     desk = after_two_adds()
     desk.see(known(version=1, lines={5: 2}))
-    desk.book.mark()
+    desk.registry.mark()
     desk.see(known(version=1, lines={5: 2}))
     assert desk.record_verdict() is Verdict.KEPT
 
@@ -546,43 +553,44 @@ def test_a_kind_found_before_the_mark_and_again_after_it_counts() -> None:
     desk = after_two_adds()
     desk.see(known(version=1, lines={5: 2}))
     desk.see(known(version=2, lines={5: 3}), AddToCart(5, 1))
-    desk.book.mark()
+    desk.registry.mark()
     desk.see(known(version=1, lines={5: 2}))
     assert desk.record_verdict() is Verdict.ROLLED_BACK
 
 
-# -- the book -------------------------------------------------------------------------------------
+# -- the registry -------------------------------------------------------------------------------------
 
 
 def test_the_mark_counts_live_sessions_by_the_replica_that_answered_last() -> None:
-    book = Book(patience=1)
+    registry = SessionRegistry()
+    shop = ShopSessions(registry, 1)
     for shopper, replica in enumerate((HOME, HOME, OTHER)):
         answer = Answer(200, replica, SessionStatus.NEW, user_id=shopper, version=0)
-        book.open(shopper, shopper, answer, 1.0, client_held=False)
-    assert book.mark() == {HOME: 2, OTHER: 1}
+        shop.open(shopper, shopper, answer, 1.0, client_held=False)
+    assert registry.mark() == {HOME: 2, OTHER: 1}
 
 
 def test_the_first_mark_fixes_who_is_alive_and_where() -> None:
     desk = after_two_adds()
-    desk.book.mark()
+    desk.registry.mark()
     desk.see(known(replica=OTHER, version=2, lines={5: 2, 9: 1}))
-    assert desk.book.mark() == {OTHER: 1}
-    (record,) = desk.book.records()
+    assert desk.registry.mark() == {OTHER: 1}
+    (record,) = desk.registry.records()
     assert (record.pod, record.boot, record.live_at_mark) == (HOME.pod, HOME.boot, True)
 
 
 def test_sessions_are_numbered_for_each_shopper() -> None:
-    desk = Desk(patience=0)
+    desk = Desk(max_reloads=0)
     desk.see(unknown())
     desk.log_in()
-    assert [record.session for record in desk.book.records()] == ["3.1", "3.2"]
+    assert [record.session for record in desk.registry.records()] == ["3.1", "3.2"]
 
 
 def test_a_replica_that_says_lost_twice_of_a_session_told_it_once() -> None:
-    desk = after_two_adds(patience=2)
+    desk = after_two_adds(max_reloads=2)
     for replica in (OTHER, OTHER, HOME):
         desk.see(unknown(replica))
-    assert desk.book.told_lost() == {str(OTHER): {"session_lost": 1}, str(HOME): {"session_lost": 1}}
+    assert desk.registry.told_lost() == {str(OTHER): {"session_lost": 1}, str(HOME): {"session_lost": 1}}
 
 
 # -- conversation -----------------------------------------------------------------------------------
@@ -601,7 +609,7 @@ def after_two_exchanges() -> Desk:
 
 def test_a_conversation_that_is_shown_whole_is_kept_and_one_not_looked_at_is_undecided() -> None:
     desk = after_two_exchanges()
-    desk.book.mark()
+    desk.registry.mark()
     desk.see(known(version=2))
     assert desk.record_verdict() is Verdict.INDETERMINATE
     assert not desk.see(talk("one", "two", version=2))
@@ -623,7 +631,7 @@ def test_only_the_last_20_exchanges_are_promised() -> None:
         ((), Verdict.ROLLED_BACK),
         (("two", "one"), Verdict.ROLLED_BACK),
         (("one", "two", "two"), Verdict.DUPLICATED),
-        (("one", "two", "what another user said"), Verdict.FOREIGN),
+        (("one", "two", "what another user said"), Verdict.ROLLED_BACK),
     ],
 )
 def test_a_conversation_that_is_not_what_was_said_is_named(texts: tuple[str, ...], verdict: Verdict) -> None:
@@ -642,3 +650,91 @@ def test_an_exchange_without_an_answer_may_have_been_kept_or_not() -> None:
         desk = after_two_exchanges()
         desk.see(TIMEOUT, Converse("open"))
         assert not desk.see(talk(*seen, version=len(seen)))
+
+
+# -- state that comes back --------------------------------------------------------------------------
+
+
+def test_a_product_of_ones_own_that_was_missing_and_comes_back_is_not_foreign() -> None:
+    desk = after_two_adds()
+    desk.see(known(lines={5: 2}))
+    desk.registry.mark()
+    desk.see(known(lines={5: 2, 9: 1}))
+    assert desk.record_verdict() is Verdict.ROLLED_BACK
+
+
+def test_a_preference_of_ones_own_that_comes_back_is_not_foreign() -> None:
+    desk = Desk(preferences={"theme": "light"})
+    desk.see(known(), SetPreferences({"theme": "77333-7"}))
+    desk.see(known(preferences={"theme": "light"}))
+    desk.registry.mark()
+    desk.see(known(preferences={"theme": "77333-7"}))
+    assert desk.record_verdict() is Verdict.ROLLED_BACK
+
+
+# -- another user's state ---------------------------------------------------------------------------
+
+
+def test_what_another_user_is_known_to_have_written_is_foreign_and_what_nobody_wrote_is_not() -> None:
+    desk = Desk(preferences={"theme": "light"})
+    other, _ = desk.shop.open(9, 9, known(preferences={"theme": "dark"}), 0.0, client_held=False)
+    desk.shop.observe(other, SetPreferences({"theme": "9-1"}), known(version=1), 1.0)
+    theirs = desk.see(known(preferences={"theme": "9-1"}))
+    assert [finding.verdict for finding in theirs] == [Verdict.FOREIGN]
+    nobodys = desk.see(known(preferences={"theme": "77"}))
+    assert Verdict.FOREIGN not in {finding.verdict for finding in nobodys}
+
+
+# -- unknown without a word of the contract -----------------------------------------------------------
+
+FORBIDDEN = Answer(403, OTHER, readable=False)
+LOGIN_PAGE = read_answer(302, {"location": "http://shop/account/login?next=/dashboard"}, None)
+
+
+@pytest.mark.parametrize("answer", [FORBIDDEN, LOGIN_PAGE], ids=["403", "302"])
+def test_a_session_is_lost_where_403_or_a_login_page_comes_until_the_reloads_are_used_up(
+    answer: Answer,
+) -> None:
+    desk = after_two_adds(max_reloads=1)
+    desk.registry.mark()
+    assert desk.verdicts(answer) == []
+    assert desk.state() is SessionState.SUSPECT
+    (finding,) = desk.see(answer)
+    assert finding.verdict is Verdict.LOST
+    assert f"answered {answer.status}" in finding.evidence
+
+
+def test_a_session_found_elsewhere_after_a_403_was_misrouted() -> None:
+    desk = after_two_adds(max_reloads=1)
+    assert desk.verdicts(FORBIDDEN) == []
+    assert desk.verdicts(known(version=2, lines={5: 2, 9: 1})) == [Verdict.MISROUTED]
+
+
+def test_a_403_of_the_replica_that_knows_the_session_is_but_a_refusal() -> None:
+    desk = after_two_adds(max_reloads=1)
+    assert desk.verdicts(Answer(403, HOME), AddToCart(4, 1)) == []
+    assert desk.verdicts(known(version=2, lines={5: 2, 9: 1})) == []
+    assert desk.state() is SessionState.LIVE
+
+
+@pytest.mark.parametrize("location", ["/login", "/users/sign_in", "https://id.example/signin?x=1", "/auth"])
+def test_a_login_page_is_known_by_its_path(location: str) -> None:
+    assert read_answer(302, {"location": location}, None).to_login
+
+
+@pytest.mark.parametrize(
+    ("status", "location"), [(302, "/cart"), (302, ""), (200, "/login"), (302, "/login/done"), (303, "/blog")]
+)
+def test_other_redirects_lead_to_no_login_page(status: int, location: str) -> None:
+    assert not read_answer(status, {"location": location}, None).to_login
+
+
+def test_a_finding_says_how_long_ago_the_session_was_seen_intact() -> None:
+    registry = SessionRegistry()
+    shop = ShopSessions(registry, 0)
+    login = Answer(200, HOME, SessionStatus.KNOWN, user_id=USER, version=0, lines={})
+    session, _ = shop.open(1, USER, login, 10.0, client_held=False)
+    shop.observe(session, None, known(version=0), 12.0)
+    shop.observe(session, None, TIMEOUT, 15.0)
+    (finding,) = shop.observe(session, None, unknown(), 18.5)
+    assert finding.idle_s == 6.5

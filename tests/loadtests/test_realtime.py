@@ -9,13 +9,15 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from foundation.verdicts import ConnectionVerdict, MessageVerdict, RealtimeCounts
-from loadtests.config import LoadConfig, Shopper
-from loadtests.ledger.answer import Replica
-from loadtests.ledger.inbox import Inbox, MessageFinding, missed
-from loadtests.ledger.realtime import Household, Line, RealtimeBook, Shown
-from loadtests.live import has_websockets
-from loadtests.merge import sum_realtime
+from shop.ledger.answer import Replica
+from shop.ledger.connections import Connection, Shown, UserConnections
+from shop.ledger.inbox import Inbox, MessageFinding, missed
+from shop.live import has_websockets
+from statefall.ledger.realtime import RealtimeCounter
+from statefall.load.merge import sum_realtime
+from statefall.records.load import LoadConfig, Shopper
+from statefall.records.verdicts import ConnectionVerdict, MessageVerdict, RealtimeCounts
+from tests.generated import examples
 
 HERE, THERE = Replica("pod-a", "boot-1"), Replica("pod-b", "boot-1")
 
@@ -135,21 +137,23 @@ def test_a_replica_that_knows_less_tells_nothing(positions: dict[str, int]) -> N
 
 @dataclass
 class Desk:
-    """One shopper's household, driven by hand."""
+    """One shopper's connections, driven by hand."""
 
-    book: RealtimeBook = field(default_factory=RealtimeBook)
-    findings: list[tuple[Line, MessageFinding]] = field(default_factory=list)
+    counter: RealtimeCounter = field(default_factory=RealtimeCounter)
+    findings: list[tuple[Connection, MessageFinding]] = field(default_factory=list)
 
     def __post_init__(self) -> None:
-        self.household = Household(self.book, lambda line, finding: self.findings.append((line, finding)))
+        self.connections = UserConnections(
+            self.counter, lambda connection, finding: self.findings.append((connection, finding))
+        )
 
     def open(
         self, name: str, replica: Replica = HERE, recent: tuple[int, ...] = (), **positions: int
-    ) -> Line:
-        line = Line(name, replica, 0.0)
-        self.household.opened(line)
-        self.household.subscribed(line, Shown("c", positions, {"s": frozenset(recent)}))
-        return line
+    ) -> Connection:
+        connection = Connection(name, replica, 0.0)
+        self.connections.opened(connection)
+        self.connections.subscribed(connection, Shown("c", positions, {"s": frozenset(recent)}))
+        return connection
 
     def verdicts(self) -> list[MessageVerdict]:
         return [finding.verdict for _, finding in self.findings]
@@ -158,47 +162,49 @@ class Desk:
 def test_a_publication_is_owed_to_all_connections_that_were_subscribed_when_it_was_sent() -> None:
     desk = Desk()
     one, two = desk.open("1", s=0), desk.open("2", s=0)
-    audience = tuple(desk.household.lines)
+    audience = tuple(desk.connections.connections)
     late = desk.open("3", s=1, recent=(1,))
-    desk.household.received(one, "c", "s", 1)
-    desk.household.published(audience, "c", "s", 1, at_s=10.0)
-    desk.household.settle(before_s=11.0)
-    assert [(line, finding.verdict) for line, finding in desk.findings] == [(two, MessageVerdict.LOST)]
+    desk.connections.received(one, "c", "s", 1)
+    desk.connections.published(audience, "c", "s", 1, at_s=10.0)
+    desk.connections.settle(before_s=11.0)
+    assert [(connection, finding.verdict) for connection, finding in desk.findings] == [
+        (two, MessageVerdict.LOST)
+    ]
     assert late.inbox.newest("c") == {"s": 1}
-    counts = desk.book.counts()
+    counts = desk.counter.counts()
     assert (counts.published, counts.delivered, counts.lost) == (1, 1, 1)
 
 
 def test_a_broken_connection_is_owed_nothing_more() -> None:
     desk = Desk()
-    line = desk.open("1", s=0)
-    desk.household.published((line,), "c", "s", 1, at_s=10.0)
-    assert desk.household.closed(line, ConnectionVerdict.BROKEN)
-    assert not desk.household.closed(line, ConnectionVerdict.KEPT)
-    desk.household.settle(before_s=99.0)
+    connection = desk.open("1", s=0)
+    desk.connections.published((connection,), "c", "s", 1, at_s=10.0)
+    assert desk.connections.closed(connection, ConnectionVerdict.BROKEN)
+    assert not desk.connections.closed(connection, ConnectionVerdict.KEPT)
+    desk.connections.settle(before_s=99.0)
     assert desk.findings == []
-    assert desk.book.counts() == RealtimeCounts(connections_opened=1, connections_broken=1, published=1)
+    assert desk.counter.counts() == RealtimeCounts(connections_opened=1, connections_broken=1, published=1)
 
 
 def test_a_shopper_who_was_away_missed_what_is_not_shown_on_return() -> None:
     desk = Desk()
     first = desk.open("1", s=0)
-    desk.household.received(first, "c", "s", 1)
-    desk.household.closed(first, ConnectionVerdict.TOLD)
+    desk.connections.received(first, "c", "s", 1)
+    desk.connections.closed(first, ConnectionVerdict.TOLD)
     desk.open("2", THERE, s=5, recent=(4, 5))
     ((_, finding),) = desk.findings
     assert (finding.verdict, finding.first, finding.last) == (MessageVerdict.MISSED, 2, 3)
     desk.open("3", THERE, s=5, recent=(4, 5))
     assert len(desk.findings) == 1  # told once
-    assert desk.book.counts().missed == 2
+    assert desk.counter.counts().missed == 2
 
 
 def test_a_shopper_with_another_connection_missed_nothing() -> None:
     desk = Desk()
     first, second = desk.open("1", s=0), desk.open("2", THERE, s=0)
-    desk.household.closed(first, ConnectionVerdict.BROKEN)
+    desk.connections.closed(first, ConnectionVerdict.BROKEN)
     for number in (1, 2, 3):
-        desk.household.received(second, "c", "s", number)
+        desk.connections.received(second, "c", "s", number)
     desk.open("3", s=3, recent=())
     assert desk.findings == []
 
@@ -214,7 +220,7 @@ def test_who_has_websockets_is_drawn_from_the_shoppers_seed() -> None:
     shoppers = [Shopper(index, 100 + index, 0.0, 7_000 + index) for index in range(2_000)]
 
     def chosen(share: float) -> list[int]:
-        config = LoadConfig("c", "http://127.0.0.1:1", 1, (), websocket_share=share)
+        config = LoadConfig(cell="c", target="http://127.0.0.1:1", seed=1, shoppers=(), websocket_share=share)
         return [shopper.index for shopper in shoppers if has_websockets(config, shopper)]
 
     assert chosen(0.0) == []
@@ -238,21 +244,21 @@ class World:
         self.desk = Desk()
         self.numbers = {"a": 0, "b": 0}
         self.log: list[tuple[str, int]] = []
-        self.waiting: dict[Line, list[tuple[str, int]]] = {}
+        self.waiting: dict[Connection, list[tuple[str, int]]] = {}
         self.now_s = 0.0
         for name in ("1", "2"):
             self.connect(name)
 
     def connect(self, name: str) -> None:
         """As `subscribed`: everything until now is told, everything after it will come."""
-        line = Line(name, HERE, self.now_s)
-        self.desk.household.opened(line)
+        connection = Connection(name, HERE, self.now_s)
+        self.desk.connections.opened(connection)
         recent: dict[str, set[int]] = {}
         for stream, number in self.log[-50:]:
             recent.setdefault(stream, set()).add(number)
         shown = Shown("c", dict(self.numbers), {s: frozenset(numbers) for s, numbers in recent.items()})
-        self.desk.household.subscribed(line, shown)
-        self.waiting[line] = []
+        self.desk.connections.subscribed(connection, shown)
+        self.waiting[connection] = []
 
     def step(self, drop: bool = False) -> None:
         """Publish, deliver, or lose a connection and come back."""
@@ -261,12 +267,12 @@ class World:
         if kind < 0.5:
             self.publish(drop)
         elif kind < 0.9:
-            for line in list(self.waiting):
-                self.deliver(line, self.draw.randint(0, 3))
+            for connection in list(self.waiting):
+                self.deliver(connection, self.draw.randint(0, 3))
         elif len(self.waiting) == 2:
-            line = self.draw.choice(list(self.waiting))
-            del self.waiting[line]
-            self.desk.household.closed(line, ConnectionVerdict.BROKEN)
+            connection = self.draw.choice(list(self.waiting))
+            del self.waiting[connection]
+            self.desk.connections.closed(connection, ConnectionVerdict.BROKEN)
         else:
             self.connect(f"again {self.now_s}")
 
@@ -277,25 +283,25 @@ class World:
         message = (stream, self.numbers[stream])
         self.log.append(message)
         victim = self.draw.choice(list(self.waiting)) if drop and self.waiting else None
-        for line, queue in self.waiting.items():
-            if line is not victim:
+        for connection, queue in self.waiting.items():
+            if connection is not victim:
                 queue.append(message)
-        self.desk.household.published(tuple(self.waiting), "c", *message, self.now_s)
+        self.desk.connections.published(tuple(self.waiting), "c", *message, self.now_s)
 
-    def deliver(self, line: Line, count: int) -> None:
+    def deliver(self, connection: Connection, count: int) -> None:
         """The next few messages of one connection."""
-        for stream, number in self.waiting[line][:count]:
-            self.desk.household.received(line, "c", stream, number)
-        del self.waiting[line][:count]
+        for stream, number in self.waiting[connection][:count]:
+            self.desk.connections.received(connection, "c", stream, number)
+        del self.waiting[connection][:count]
 
     def settle(self) -> None:
         """Everything that is on its way comes; then what did not is overdue."""
-        for line in list(self.waiting):
-            self.deliver(line, len(self.waiting[line]))
-        self.desk.household.settle(self.now_s + 1)
+        for connection in list(self.waiting):
+            self.deliver(connection, len(self.waiting[connection]))
+        self.desk.connections.settle(self.now_s + 1)
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=examples(150), deadline=None)
 @given(seed=st.integers(0, 2**32), steps=st.integers(0, 120))
 def test_a_healthy_service_loses_nothing_in_any_interleaving(seed: int, steps: int) -> None:
     world = World(seed)
@@ -303,11 +309,11 @@ def test_a_healthy_service_loses_nothing_in_any_interleaving(seed: int, steps: i
         world.step()
     world.settle()
     assert world.desk.findings == []
-    counts = world.desk.book.counts()
-    assert counts.connections_opened == counts.connections_broken + len(world.desk.household.lines)
+    counts = world.desk.counter.counts()
+    assert counts.connections_opened == counts.connections_broken + len(world.desk.connections.connections)
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=examples(150), deadline=None)
 @given(seed=st.integers(0, 2**32), steps=st.integers(0, 60), after=st.integers(0, 20))
 def test_a_dropped_message_is_named_whatever_comes_after_it(seed: int, steps: int, after: int) -> None:
     world = World(seed)
@@ -321,4 +327,4 @@ def test_a_dropped_message_is_named_whatever_comes_after_it(seed: int, steps: in
         world.publish(drop=False)
     world.settle()
     assert world.desk.verdicts() == [MessageVerdict.LOST]
-    assert world.desk.book.counts().lost == 1
+    assert world.desk.counter.counts().lost == 1

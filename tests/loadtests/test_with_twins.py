@@ -7,15 +7,18 @@ from collections import Counter
 from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
+from typing import TypeVar
 
 import pytest
 
-from clusters.local import LocalCluster
-from clusters.protocol import Deployment
-from foundation.terms import Balancer, Service, StateDesign
-from foundation.verdicts import Verdict
-from loadtests.channel import LoadChannel
-from tests.loadtests.generator import DEADLINE_S, assert_books_balance, config_for, wait_until
+from statefall.clusters.local import LocalCluster
+from statefall.conductor.services import twins
+from statefall.load.channel import LoadChannel
+from statefall.records.cells import CellSpec
+from statefall.records.events import Event, SessionLost, SessionStarted, Tick
+from statefall.records.terms import Balancer, Service, StateDesign
+from statefall.records.verdicts import Verdict
+from tests.load.generator import DEADLINE_S, assert_counts_balance, config_for, wait_until
 
 pytestmark = pytest.mark.timeout(600)
 """The first start prepares the shop's data."""
@@ -25,31 +28,46 @@ SHOPPERS = 24
 
 @pytest.fixture(scope="module")
 def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalCluster]:
-    cluster = LocalCluster(tmp_path_factory.mktemp("cluster"))
+    cluster = LocalCluster(tmp_path_factory.mktemp("cluster"), services=(twins(),))
     cluster.open()
     yield cluster
     cluster.close()
 
 
-class Visit:
+E = TypeVar("E")
+
+
+class GeneratedLoad:
     """A load on the cluster's deployment, until `close`."""
 
     def __init__(self, cluster: LocalCluster, workers: int) -> None:
         self.cluster = cluster
         config = config_for("", shoppers=SHOPPERS, workers=workers, think_time_s=0.2, timeout_s=10.0)
-        self.channel = LoadChannel(cluster.start_load(config.to_json()))
+        self.channel = LoadChannel(cluster.start_load(config))
         self.channel.wait_ready(DEADLINE_S)
         self.events = self.channel.events()
 
-    def wait_for(self, kind: str, field: str, count: int) -> None:
-        """Until the field, or the events themselves where it is empty, add up to so many."""
+    def of_kind(self, kind: type[E]) -> list[E]:
+        """Those that were taken."""
+        return [event for event in self.events if isinstance(event, kind)]
+
+    def wait_for(self, kind: type[Event], count: int) -> None:
+        """Until there were so many of this kind."""
 
         def enough() -> bool:
             self.events += self.channel.events()
-            found = [event for event in self.events if event["kind"] == kind]
-            return sum(event[field] if field else 1 for event in found) >= count
+            return len(self.of_kind(kind)) >= count
 
-        wait_until(enough, f"{count} {field or kind}")
+        wait_until(enough, f"{count} {kind.kind}")
+
+    def wait_for_requests(self, count: int) -> None:
+        """Until so many have completed."""
+
+        def enough() -> bool:
+            self.events += self.channel.events()
+            return sum(tick.completed for tick in self.of_kind(Tick)) >= count
+
+        wait_until(enough, f"{count} requests have completed")
 
     def close(self) -> None:
         self.channel.close()
@@ -67,47 +85,46 @@ def metric(cluster: LocalCluster, name: str) -> Counter[str]:
 
 
 @pytest.mark.parametrize(
-    ("service", "state", "balancer"),
+    ("service", "state", "balancer", "workers"),
     [
-        (Service.STATELESS, StateDesign.CLIENT, Balancer.PLAIN),
-        (Service.STATEFUL, StateDesign.MEMORY, Balancer.STICKY),
+        (Service.STATELESS, StateDesign.CLIENT, Balancer.PLAIN, 1),
+        (Service.STATEFUL, StateDesign.MEMORY, Balancer.STICKY, 2),
     ],
 )
-@pytest.mark.parametrize("workers", [1, 2])
 def test_healthy_twins_keep_every_session_and_counted_what_was_sent(
     cluster: LocalCluster, service: Service, state: StateDesign, balancer: Balancer, workers: int
 ) -> None:
-    cluster.deploy(Deployment(f"h{workers}-{service}", service, state, balancer, 3))
-    with closing(Visit(cluster, workers)) as visit:
-        visit.channel.start()
-        visit.wait_for("session_started", "", SHOPPERS)
-        mark = visit.channel.mark("none")
-        visit.wait_for("tick", "completed", 20 * SHOPPERS)
-        visit.channel.audit()
-        result = visit.channel.finish()
+    cluster.deploy(CellSpec(f"h{workers}-{service}", service, state, balancer, 3))
+    with closing(GeneratedLoad(cluster, workers)) as load:
+        load.channel.start()
+        load.wait_for(SessionStarted, SHOPPERS)
+        mark = load.channel.mark("none")
+        load.wait_for_requests(20 * SHOPPERS)
+        load.channel.audit()
+        result = load.channel.finish()
         operations = metric(cluster, "statefall_operations_total")
-        visit.events += visit.channel.events()
-    assert [event for event in visit.events if event["kind"] == "session_lost"] == []
+        load.events += load.channel.events()
+    assert load.of_kind(SessionLost) == []
     assert Counter(record.verdict for record in result.sessions) == {Verdict.KEPT: SHOPPERS}
     assert mark.live_sessions == SHOPPERS
-    assert_books_balance(result)
+    assert_counts_balance(result)
     assert result.requests.failed == 0
     assert operations['{repeated="no"}'] == result.operations
     assert operations['{repeated="yes"}'] == 0
 
 
 def test_a_killed_pod_takes_the_sessions_with_it_that_the_mark_counted_there(cluster: LocalCluster) -> None:
-    cluster.deploy(Deployment("k1", Service.STATEFUL, StateDesign.MEMORY, Balancer.STICKY, 3))
-    with closing(Visit(cluster, 1)) as visit:
-        visit.channel.start()
-        visit.wait_for("session_started", "", SHOPPERS)
+    cluster.deploy(CellSpec("k1", Service.STATEFUL, StateDesign.MEMORY, Balancer.STICKY, 3))
+    with closing(GeneratedLoad(cluster, 1)) as load:
+        load.channel.start()
+        load.wait_for(SessionStarted, SHOPPERS)
         victim = cluster.pods()[0]
-        mark = visit.channel.mark("f1")
+        mark = load.channel.mark("f1")
         cluster.kill(victim)
         held = sum(count for boot, count in mark.by_boot.items() if boot.startswith(f"{victim.name}/"))
-        visit.wait_for("session_started", "", SHOPPERS + held)
-        visit.channel.audit()
-        result = visit.channel.finish()
+        load.wait_for(SessionStarted, SHOPPERS + held)
+        load.channel.audit()
+        result = load.channel.finish()
         # The victim may still be on its way back.
         wait_until(lambda: all(pod.ready for pod in cluster.pods()), "all pods are ready")
         lost = metric(cluster, "statefall_sessions_lost_total")
@@ -119,21 +136,21 @@ def test_a_killed_pod_takes_the_sessions_with_it_that_the_mark_counted_there(clu
     }
     assert {record.pod for record in at_mark if record.verdict is Verdict.LOST} == {victim.name}
     assert sum(sum(codes.values()) for codes in result.told_lost.values()) == lost.total()
-    assert_books_balance(result)
+    assert_counts_balance(result)
 
 
 def test_without_stickiness_sessions_in_memory_are_lost_before_any_fault(
     cluster: LocalCluster, tmp_path: Path
 ) -> None:
-    cluster.deploy(Deployment("p1", Service.STATEFUL, StateDesign.MEMORY, Balancer.PLAIN, 3))
-    with closing(Visit(cluster, 1)) as visit:
-        visit.channel.start()
-        visit.wait_for("session_lost", "", 2 * SHOPPERS)
-        result = visit.channel.finish()
+    cluster.deploy(CellSpec("p1", Service.STATEFUL, StateDesign.MEMORY, Balancer.PLAIN, 3))
+    with closing(GeneratedLoad(cluster, 1)) as load:
+        load.channel.start()
+        load.wait_for(SessionLost, 2 * SHOPPERS)
+        result = load.channel.finish()
         lost = metric(cluster, "statefall_sessions_lost_total")
-        visit.events += visit.channel.events()
-    found = Counter(event["verdict"] for event in visit.events if event["kind"] == "session_lost")
-    assert set(found) == {"lost", "misrouted"}
-    assert sum(record.verdict is Verdict.LOST for record in result.sessions) == found["lost"]
+        load.events += load.channel.events()
+    found = Counter(event.verdict for event in load.of_kind(SessionLost))
+    assert set(found) == {Verdict.LOST, Verdict.MISROUTED}
+    assert sum(record.verdict is Verdict.LOST for record in result.sessions) == found[Verdict.LOST]
     assert sum(sum(codes.values()) for codes in result.told_lost.values()) == lost.total()
-    assert_books_balance(result)
+    assert_counts_balance(result)

@@ -23,6 +23,8 @@ SHORT = (
     "load.arrivals_s=2.5",
 )
 """Phases that are long enough for the default experiment to show what it shows."""
+SOON = (*SHORT, "phases.warmup_s=1", "load.arrivals_s=0.5")
+"""For runs that are hit in their baseline, and of few shoppers."""
 ONE_CELL = ("matrix.service=[stateful]", "matrix.balancer=[sticky]")
 SMALL_LOAD = ("load.shoppers=12", "gates=[]")
 DEADLINE_S = 180.0

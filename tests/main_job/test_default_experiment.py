@@ -4,25 +4,38 @@ from __future__ import annotations
 
 import json
 import re
+import sys
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from results.model import Outcome, Summary
+from statefall.results.model import Outcome, Summary
 from tests.main_job.conductor import SHORT, call, overrides, run_folder
 
+pytestmark = [pytest.mark.shipped, pytest.mark.timeout(700)]
 A_QUARTER = 0.25
 """Of the users, at least, have lost a session within the few seconds of a short run. It is 0.5 or a little
 more as a rule and varies by 0.05; over 0.9 within a full one."""
-SHORT_RUN = overrides(SHORT, (f"gates.6.value={A_QUARTER}",))
+SHORT_RUN = overrides(SHORT, ("phases.warmup_s=6", f"gates.6.value={A_QUARTER}"))
+"""With time for 99 logins on a slow machine."""
+
+
+INCONCLUSIVE = 5
+TRIES = 2
+"""A machine that is busy with something else takes so long over the logins that a run is no measurement: it
+says so itself, and is tried again. What it measured decides the rest, and a gate that failed is no excuse."""
 
 
 @pytest.fixture(scope="module")
 def run(tmp_path_factory: pytest.TempPathFactory) -> tuple[str, Path]:
     """What the command printed, and the folder that it left."""
-    here = tmp_path_factory.mktemp("default")
-    done = call("run", "--seed", "7", "--out", "runs", *SHORT_RUN, cwd=here)
+    for left in reversed(range(TRIES)):
+        here = tmp_path_factory.mktemp("default")
+        done = call("run", "--seed", "7", "--out", "runs", *SHORT_RUN, cwd=here, timeout_s=320.0)
+        if done.returncode != INCONCLUSIVE or not left:
+            break
+        sys.stderr.write(f"Tried again, because it was inconclusive:\n{done.stdout}\n")
     assert done.returncode == 0, f"{done.stdout}\n{done.stderr}"
     return done.stdout, run_folder(here / "runs")
 

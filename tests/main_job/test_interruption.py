@@ -4,15 +4,19 @@ from __future__ import annotations
 
 import json
 import signal
+import tempfile
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from results.model import Summary
+from statefall.clusters.local.directories import CACHE_VARIABLE
+from statefall.results.model import Summary
 from tests.main_job.conductor import (
     ONE_CELL,
     SHORT,
     SMALL_LOAD,
+    SOON,
     Conductor,
     call,
     in_phase,
@@ -21,23 +25,34 @@ from tests.main_job.conductor import (
     wait_gone,
 )
 
-RUN = ("--out", "runs", *overrides(SHORT, ONE_CELL, SMALL_LOAD))
+pytestmark = [pytest.mark.shipped, pytest.mark.timeout(600)]
+RUN = ("--out", "runs", *overrides(SOON, ONE_CELL, SMALL_LOAD))
+WHOLE_RUN = overrides(SHORT, ONE_CELL, SMALL_LOAD)
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-def test_a_signal_ends_the_run_with_a_partial_result(tmp_path: Path, number: signal.Signals) -> None:
+@pytest.fixture(scope="module", autouse=True)
+def cache() -> Iterator[None]:
+    """Of the tests' own: whoever comes next to a shared one clears what a killed run left."""
+    with tempfile.TemporaryDirectory(prefix="statefall-test-cache-") as folder:
+        Path(folder).chmod(0o755)  # every user can enter it, unlike pytest's own folders
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setenv(CACHE_VARIABLE, folder)
+            yield
+
+
+def test_a_signal_ends_the_run_with_a_partial_result(tmp_path: Path) -> None:
     conductor = Conductor.start(*RUN, cwd=tmp_path)
     conductor.until(in_phase("baseline"))
     children = conductor.descendants()
     assert len(children) >= 6  # three replicas, balancer, database and store, and the load
-    conductor.process.send_signal(number)
+    conductor.process.send_signal(signal.SIGINT)
     code, out, _ = conductor.end()
     assert code == 5
     assert wait_gone(children) == []
     summary = Summary.from_json((run_folder(tmp_path / "runs") / "summary.json").read_bytes())
     assert summary.partial
     assert not summary.valid
-    assert number.name in summary.invalid_because[0]
+    assert "SIGINT" in summary.invalid_because[0]
     assert json.loads(out.splitlines()[-1])["partial"] is True
     assert (run_folder(tmp_path / "runs") / "report.html").is_file()
 
@@ -45,10 +60,12 @@ def test_a_signal_ends_the_run_with_a_partial_result(tmp_path: Path, number: sig
 def test_a_signal_before_anything_runs_leaves_a_partial_run(tmp_path: Path) -> None:
     conductor = Conductor.start(*RUN, cwd=tmp_path)
     conductor.until(lambda line: line["kind"] == "run")
-    conductor.process.send_signal(signal.SIGINT)
+    conductor.process.send_signal(signal.SIGTERM)
     code, _, _ = conductor.end()
     assert code == 5
-    assert Summary.from_json((run_folder(tmp_path / "runs") / "summary.json").read_bytes()).partial
+    summary = Summary.from_json((run_folder(tmp_path / "runs") / "summary.json").read_bytes())
+    assert summary.partial
+    assert "SIGTERM" in summary.invalid_because[0]
 
 
 def test_a_killed_conductor_leaves_no_process_and_recover_clears_the_rest(tmp_path: Path) -> None:
@@ -70,7 +87,7 @@ def test_a_killed_conductor_leaves_no_process_and_recover_clears_the_rest(tmp_pa
 
 
 def test_two_runs_side_by_side_do_not_disturb_each_other(tmp_path: Path) -> None:
-    both = [Conductor.start("--out", f"runs-{n}", *RUN[2:], cwd=tmp_path) for n in (1, 2)]
+    both = [Conductor.start("--out", f"runs-{n}", *WHOLE_RUN, cwd=tmp_path) for n in (1, 2)]
     for number, conductor in enumerate(both, start=1):
         code, _, err = conductor.end()
         assert code == 0, err

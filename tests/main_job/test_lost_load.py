@@ -6,8 +6,9 @@ import json
 from pathlib import Path
 
 import psutil
+import pytest
 
-from results.model import Outcome, Summary
+from statefall.results.model import Outcome, Summary
 from tests.main_job.conductor import (
     ONE_CELL,
     SHORT,
@@ -19,12 +20,16 @@ from tests.main_job.conductor import (
     run_folder,
 )
 
+pytestmark = pytest.mark.shipped
+
 TWO_CELLS = ("matrix.service=[stateless, stateful]", "matrix.balancer=[sticky]")
+
+ENDED = "its process ended: signal 9, not sent by this harness"
 
 
 def load_processes(conductor: Conductor) -> list[psutil.Process]:
     """Those of the load generator, first the one that the conductor asks."""
-    return [process for process in conductor.descendants() if "loadtests.main" in process.cmdline()]
+    return [process for process in conductor.descendants() if "statefall.load.main" in process.cmdline()]
 
 
 def test_the_only_load_process_is_named_and_costs_its_cell_alone(tmp_path: Path) -> None:
@@ -33,7 +38,7 @@ def test_the_only_load_process_is_named_and_costs_its_cell_alone(tmp_path: Path)
     (load,) = load_processes(conductor)
     load.kill()
     lost = conductor.until(lambda line: line["kind"] == "load_lost")
-    assert lost["reason"] == "its process ended: signal 9"
+    assert lost["reason"] == ENDED
     code, out, err = conductor.end()
     assert code == 5, err
     assert json.loads(out.splitlines()[-1])["verdict"] == "invalid"
@@ -42,7 +47,7 @@ def test_the_only_load_process_is_named_and_costs_its_cell_alone(tmp_path: Path)
     hit, spared = sorted(summary.cells, key=lambda cell: cell.name != lost["cell"])
     assert not summary.partial
     assert not summary.valid
-    assert summary.invalid_because[0] == f"{hit.name}: load generator: its process ended: signal 9"
+    assert summary.invalid_because[0] == f"{hit.name}: load generator: {ENDED}"
     assert (hit.verdict, spared.verdict) == (Outcome.INVALID, Outcome.PASSED)
     assert hit.requests.completed > 0
     assert spared.invalid_because == ()

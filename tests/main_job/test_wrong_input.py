@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from statefall.cli.main import invoke
 from tests.main_job.conductor import call, is_root
 
 
@@ -45,8 +46,24 @@ def refused(*arguments: str, cwd: Path) -> str:
     ],
     ids=lambda value: " ".join(value) if isinstance(value, tuple) else "",
 )
-def test_it_is_refused_in_one_line(tmp_path: Path, arguments: tuple[str, ...], part: str) -> None:
-    assert part in refused(*arguments, cwd=tmp_path)
+def test_it_is_refused_in_one_line(
+    tmp_path: Path,
+    arguments: tuple[str, ...],
+    part: str,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    """Within this process: how a process of its own ends, the next tests show."""
+    monkeypatch.chdir(tmp_path)
+    assert invoke(arguments) == 2
+    (line,) = capsys.readouterr().err.splitlines()
+    assert line.startswith("statefall: ")
+    assert part in line
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_the_process_ends_with_that_line(tmp_path: Path) -> None:
+    assert "unknown experiment 'nonsense'" in refused("run", "nonsense", cwd=tmp_path)
     assert list(tmp_path.iterdir()) == []
 
 

@@ -19,13 +19,35 @@ from typing import Any
 
 from hdrh.histogram import HdrHistogram as _HdrHistogram
 
-from foundation.clock import Instant
-from foundation.events import Event, Kind, event
-from foundation.terms import Balancer, Service, StateDesign
-from foundation.verdicts import LoadResult, RequestCounts, SessionRecord, Verdict
-from results.model import GateName
-from results.plan import CellPlan, GateRule, RunPlan
-from results.record import RunRecorder
+from statefall.records.clock import Instant
+from statefall.records.events import (
+    CellEnded,
+    CellEvent,
+    CellStarted,
+    Event,
+    FaultActed,
+    FaultIntended,
+    FaultObserved,
+    FaultRecovered,
+    Home,
+    PhaseStarted,
+    PodChanged,
+    PodScraped,
+    RunEnded,
+    RunStarted,
+    ServiceTimes,
+    SessionLost,
+    SessionsMarked,
+    SessionStarted,
+    Tick,
+    Victim,
+)
+from statefall.records.events import Replica as Answerer
+from statefall.records.terms import Balancer, Service, StateDesign
+from statefall.records.verdicts import LoadResult, RequestCounts, SessionRecord, Verdict
+from statefall.results.model import GateName
+from statefall.results.record import RunRecorder
+from statefall.results.run_head import CellPlan, GateRule, RunHead
 
 HdrHistogram: Any = _HdrHistogram
 WALL_S = 1_780_000_000.0
@@ -34,6 +56,7 @@ PHASES = (("warmup", 8.0), ("baseline", 5.0), ("fault", 5.0), ("recovery", 8.0))
 FAULT_AT_S = 13.0
 AUDIT_AT_S = 26.0
 END_S = 27.0
+QUANTILES = (0.5, 0.9, 0.99, 1.0)
 
 
 @dataclass(slots=True)
@@ -77,7 +100,9 @@ class Cell:
     kill: int = 1
     begin_s: float = 100.0
     restart_s: float = 1.8
-    events: list[Event] = field(default_factory=list)
+    forget: float = 0.0
+    """The share of the sessions that the service forgets at the fault, wherever they live."""
+    events: list[CellEvent] = field(default_factory=list)
     _queue: list[tuple[float, int, Callable[[float], None]]] = field(default_factory=list)
     _order: Any = field(default_factory=count)
     _replicas: list[Replica] = field(default_factory=list)
@@ -91,6 +116,7 @@ class Cell:
     _histograms: dict[str, Any] = field(default_factory=dict)
     _told: dict[str, set[str]] = field(default_factory=lambda: defaultdict(set))
     _lost: int = 0
+    _forgotten: set[str] = field(default_factory=set)
     _random: random.Random = field(init=False)
 
     def run(self) -> LoadResult:
@@ -98,9 +124,9 @@ class Cell:
         self._random = random.Random(f"{self.seed}/{self.plan.name}")
         plan = self.plan
         self._event(
-            Kind.CELL_STARTED,
+            CellStarted,
             -4.0,
-            service=plan.service.value,
+            service=plan.service,
             state=plan.state.value,
             balancer=plan.balancer.value,
             replicas=plan.replicas,
@@ -128,7 +154,7 @@ class Cell:
         self._scrape(END_S + 0.1)
         for replica in self._replicas:
             self._pod("container_exited", replica, END_S + 0.3, detail="signal 9")
-        self._event(Kind.CELL_ENDED, END_S + 0.4)
+        self._event(CellEnded, END_S + 0.4)
         return self._result()
 
     # -- pods and faults --------------------------------------------------------------------------
@@ -143,9 +169,9 @@ class Cell:
 
     def _fault(self, at_s: float) -> None:
         victims = self._random.sample(self._replicas, self.kill)
-        named = [self._named(replica) for replica in victims]
+        named = tuple(self._named(replica) for replica in victims)
         self._event(
-            Kind.FAULT_INTENT,
+            FaultIntended,
             at_s,
             fault="f1",
             fault_kind="kill",
@@ -156,22 +182,20 @@ class Cell:
         for replica in victims:
             self._metrics(replica, at_s + 0.001)
         self._mark("f1", at_s + 0.002)
-        self._event(Kind.FAULT_ACT, at_s + 0.003, fault="f1")
+        self._event(FaultActed, at_s + 0.003, fault="f1")
         for replica in victims:
             replica.alive = False
             self._pod("container_exited", replica, at_s + 0.02, detail="signal 9")
             self._at(at_s + 0.6, partial(self._unroute, replica))
             self._at(at_s + self.restart_s, partial(self._restart, replica))
         self._event(
-            Kind.FAULT_OBSERVED,
+            FaultObserved,
             at_s + 0.02,
             fault="f1",
             effect=f"container exited: {', '.join(f'{r.name} (signal 9)' for r in victims)}",
             victims=named,
         )
-        self._event(
-            Kind.FAULT_RECOVERED, at_s + self.restart_s, fault="f1", ready_replicas=self.plan.replicas
-        )
+        self._event(FaultRecovered, at_s + self.restart_s, fault="f1", ready_replicas=self.plan.replicas)
 
     def _unroute(self, replica: Replica, at_s: float) -> None:
         replica.routed = False
@@ -187,12 +211,13 @@ class Cell:
 
     def _mark(self, fault: str, at_s: float) -> None:
         live = [session for session in self._sessions if session.ended_s is None]
+        self._forgotten = {s.name for s in live if self.forget and self._random.random() < self.forget}
         for session in live:
             session.live_at_mark = True
             session.home_at_mark = (session.home.name, session.boot)
         homes = Counter(f"{session.home.name}/{session.boot}" for session in live)
         self._event(
-            Kind.MARK, at_s, fault=fault, live_sessions=len(live), by_boot=dict(sorted(homes.items()))
+            SessionsMarked, at_s, fault=fault, live_sessions=len(live), by_boot=dict(sorted(homes.items()))
         )
 
     # -- shoppers ---------------------------------------------------------------------------------
@@ -213,7 +238,7 @@ class Cell:
         if self.plan.state is not StateDesign.CLIENT:
             replica.memory.add(session.name)
         self._event(
-            Kind.SESSION_STARTED,
+            SessionStarted,
             at_s,
             session=session.name,
             shopper=shopper,
@@ -221,12 +246,12 @@ class Cell:
             pod=replica.name,
             boot=replica.boot,
         )
-        self._at(self._next(at_s), lambda t: self._visit(shopper, session, t))
+        self._at(self._next(at_s), lambda t: self._use_session(shopper, session, t))
 
-    def _visit(self, shopper: int, session: Session, at_s: float) -> None:
+    def _use_session(self, shopper: int, session: Session, at_s: float) -> None:
         """One read or write, with reloads while the session is unknown."""
         unknown: list[Replica] = []
-        for reload in range(self.plan.patience + 1):
+        for reload in range(self.plan.max_reloads + 1):
             moment = at_s + 0.05 * reload
             replica = self._request(session, moment)
             if replica is None:
@@ -238,11 +263,11 @@ class Cell:
             self._told[f"{replica.name}/{replica.boot}"].add(session.name)
             unknown.append(replica)
         else:
-            self._lose(session, unknown, at_s + 0.05 * self.plan.patience)
+            self._lose(session, unknown, at_s + 0.05 * self.plan.max_reloads)
             self._at(at_s + self._think(), lambda t: self._arrive(shopper, t))
             return
         if at_s < AUDIT_AT_S:
-            self._at(self._next(at_s), lambda t: self._visit(shopper, session, t))
+            self._at(self._next(at_s), lambda t: self._use_session(shopper, session, t))
 
     def _answered(self, session: Session, replica: Replica, unknown: list[Replica], at_s: float) -> None:
         session.version += self._random.random() < 0.3
@@ -252,6 +277,8 @@ class Cell:
             session.home, session.boot, session.since_s = replica, replica.boot, at_s
 
     def _knows(self, replica: Replica, session: Session) -> bool:
+        if session.name in self._forgotten:
+            return False
         return self.plan.state is StateDesign.CLIENT or session.name in replica.memory
 
     def _lose(self, session: Session, answered_by: list[Replica], at_s: float) -> None:
@@ -263,16 +290,16 @@ class Cell:
         self, verdict: Verdict, evidence: str, session: Session, answered_by: Iterable[Replica], at_s: float
     ) -> None:
         self._event(
-            Kind.SESSION_LOST,
+            SessionLost,
             at_s,
             session=session.name,
             shopper=int(session.name.split(".")[0]),
             user_id=session.user_id,
-            verdict=verdict.value,
+            verdict=verdict,
             evidence=evidence,
             phase=phase_at(at_s),
-            home={"pod": session.home.name, "boot": session.boot, "since_s": session.since_s + self.begin_s},
-            answered_by=[{"pod": replica.name, "boot": replica.boot} for replica in answered_by],
+            home=Home(session.home.name, session.boot, session.since_s + self.begin_s),
+            answered_by=tuple(Answerer(replica.name, replica.boot) for replica in answered_by),
             acknowledged_version=session.version,
             seen_version=None,
         )
@@ -282,9 +309,9 @@ class Cell:
         replica = self._pick(session)
         counts = self._phases[self._phase]
         answered = replica is not None and replica.alive
-        for books in (counts, self._tick):
-            books["scheduled"] += 1
-            books["completed" if answered else "failed"] += 1
+        for each in (counts, self._tick):
+            each["scheduled"] += 1
+            each["completed" if answered else "failed"] += 1
         if replica is None or not replica.alive:
             return None
         replica.operations += 1
@@ -318,18 +345,13 @@ class Cell:
 
     def _enter(self, phase: str, at_s: float) -> None:
         self._phase = phase
-        self._event(Kind.PHASE, at_s, phase=phase)
+        self._event(PhaseStarted, at_s, phase=phase)
 
     def _emit_tick(self, at_s: float) -> None:
         times = sorted(self._times)
-        service_ms = None
-        if times:
-            service_ms = {
-                name: round(times[min(int(len(times) * q), len(times) - 1)], 3)
-                for name, q in (("p50", 0.5), ("p90", 0.9), ("p99", 0.99), ("max", 1.0))
-            }
+        at = [round(times[min(int(len(times) * q), len(times) - 1)], 3) for q in QUANTILES] if times else []
         self._event(
-            Kind.TICK,
+            Tick,
             at_s,
             phase=self._phase,
             interval_s=1.0,
@@ -341,7 +363,7 @@ class Cell:
             live_sessions=sum(session.ended_s is None for session in self._sessions),
             lost_so_far=self._lost,
             logins=0,
-            service_ms=service_ms,
+            service_ms=ServiceTimes(*at),
         )
         self._tick.clear()
         self._times.clear()
@@ -354,7 +376,7 @@ class Cell:
     def _metrics(self, replica: Replica, at_s: float) -> None:
         lost = {"elsewhere": len(replica.lost)} if replica.lost else {}
         self._event(
-            Kind.POD_METRICS,
+            PodScraped,
             at_s,
             pod=replica.name,
             boot=replica.boot,
@@ -367,10 +389,12 @@ class Cell:
 
     def _pod(self, transition: str, replica: Replica, at_s: float, detail: str = "") -> None:
         self._event(
-            Kind.POD,
+            PodChanged,
             at_s,
             transition=transition,
-            **self._named(replica),
+            pod=replica.name,
+            uid=f"uid-{replica.name}",
+            container_id=f"{replica.name}-{replica.restarts}",
             address="127.0.0.1:21000",
             restart_count=replica.restarts,
             ready=replica.routed,
@@ -378,19 +402,16 @@ class Cell:
             detail=detail,
         )
 
-    def _named(self, replica: Replica) -> dict[str, str]:
-        return {
-            "pod": replica.name,
-            "uid": f"uid-{replica.name}",
-            "container_id": f"{replica.name}-{replica.restarts}",
-        }
+    def _named(self, replica: Replica) -> Victim:
+        return Victim(replica.name, f"uid-{replica.name}", f"{replica.name}-{replica.restarts}")
 
     def _boot(self) -> str:
         return f"{self._random.getrandbits(64):016x}"
 
-    def _event(self, kind: Kind, at_s: float, **fields: Any) -> None:
-        at = Instant(self.begin_s + at_s, WALL_S + self.begin_s + at_s)
-        self.events.append(event(kind, at, cell=self.plan.name, **fields))
+    def _event(self, kind: type[CellEvent], at_s: float, **fields: Any) -> None:
+        moment_s = round(self.begin_s + at_s, 6)
+        at = Instant(moment_s, round(WALL_S + moment_s, 6))
+        self.events.append(kind(at=at, cell=self.plan.name, **fields))
 
     def _at(self, at_s: float, act: Callable[[float], None]) -> None:
         if at_s < END_S or act in (self._emit_tick,):
@@ -463,7 +484,7 @@ def cell_plan(name: str, service: Service, balancer: Balancer, **more: Any) -> C
     return CellPlan(name=name, service=service, balancer=balancer, **fields)
 
 
-def default_plan(run: str = "20260528T202640Z-default-0a1b2c") -> RunPlan:
+def default_plan(run: str = "20260528T202640Z-default-0a1b2c") -> RunHead:
     """The default experiment: both twins, plain and sticky, one SIGKILL."""
     cells = (
         cell_plan("c1-stateful-memory-sticky", Service.STATEFUL, Balancer.STICKY),
@@ -471,7 +492,7 @@ def default_plan(run: str = "20260528T202640Z-default-0a1b2c") -> RunPlan:
         cell_plan("c3-stateful-memory-plain", Service.STATEFUL, Balancer.PLAIN),
         cell_plan("c4-stateless-sticky", Service.STATELESS, Balancer.STICKY),
     )
-    return RunPlan(
+    return RunHead(
         run=run,
         experiment="default",
         seed=1,
@@ -493,7 +514,7 @@ def default_plan(run: str = "20260528T202640Z-default-0a1b2c") -> RunPlan:
 class SimulatedRun:
     """A whole run in memory: its plan, events and loads."""
 
-    plan: RunPlan
+    plan: RunHead
     events: list[Event]
     loads: dict[str, LoadResult]
 
@@ -509,16 +530,31 @@ class SimulatedRun:
         return recorder.path
 
 
-def simulate(plan: RunPlan | None = None, *, seed: int = 1, **cell_options: Any) -> SimulatedRun:
-    """Run every cell of the plan, one after the other."""
+_SIMULATED: dict[str, SimulatedRun] = {}
+"""The last ones, by what they were asked for: the same seed simulates the same, and many tests ask alike."""
+KEPT = 8
+
+
+def simulate(plan: RunHead | None = None, *, seed: int = 1, **cell_options: Any) -> SimulatedRun:
+    """Run every cell of the plan, one after the other. What comes back may be changed."""
     plan = plan or default_plan()
-    events = [event(Kind.RUN_STARTED, Instant(90.0, WALL_S + 90.0), run=plan.run, seed=plan.seed)]
+    asked = repr((plan, seed, sorted(cell_options.items())))
+    if asked not in _SIMULATED:
+        while len(_SIMULATED) >= KEPT:
+            del _SIMULATED[next(iter(_SIMULATED))]
+        _SIMULATED[asked] = _simulate(plan, seed, cell_options)
+    run = _SIMULATED[asked]
+    return SimulatedRun(plan, list(run.events), dict(run.loads))
+
+
+def _simulate(plan: RunHead, seed: int, cell_options: dict[str, Any]) -> SimulatedRun:
+    events: list[Event] = [RunStarted(at=Instant(90.0, WALL_S + 90.0), run=plan.run, seed=plan.seed)]
     loads = {}
     begin_s = 100.0
     for cell in plan.cells:
         story = Cell(cell, seed=seed, begin_s=begin_s, **cell_options)
         loads[cell.name] = story.run()
-        events += sorted(story.events, key=lambda e: float(e["monotonic_s"]))
+        events += sorted(story.events, key=lambda e: e.at_s)
         begin_s += 40.0
     end = Instant(begin_s, WALL_S + begin_s)
-    return SimulatedRun(plan, [*events, event(Kind.RUN_ENDED, end, verdict="")], loads)
+    return SimulatedRun(plan, [*events, RunEnded(at=end)], loads)

@@ -4,13 +4,29 @@ from __future__ import annotations
 
 from typing import Any
 
-from foundation.clock import Instant
-from foundation.events import Event, Kind, event
-from foundation.terms import Balancer, Service, StateDesign
-from foundation.verdicts import Verdict
-from results.plan import CellPlan
-from results.reading import read_timeline
-from results.timeline import CellTimeline
+from statefall.records.clock import Instant
+from statefall.records.events import (
+    CellEvent,
+    FaultActed,
+    FaultIntended,
+    FaultObserved,
+    FaultRecovered,
+    Home,
+    PhaseStarted,
+    PodChanged,
+    PodScraped,
+    Replica,
+    ServiceTimes,
+    SessionLost,
+    SessionsMarked,
+    Tick,
+    Victim,
+)
+from statefall.records.terms import Balancer, Service, StateDesign
+from statefall.records.verdicts import Verdict
+from statefall.results.reading import read_timeline
+from statefall.results.run_head import CellPlan
+from statefall.results.timeline import CellTimeline
 
 CELL = "c1"
 
@@ -19,17 +35,18 @@ class Story:
     """Events of one cell; times are seconds since the start of its load, which is second 100."""
 
     def __init__(self) -> None:
-        self.events: list[Event] = []
-        self.add(Kind.PHASE, 0.0, phase="warmup")
+        self.events: list[CellEvent] = []
+        self.add(PhaseStarted, 0.0, phase="warmup")
 
-    def add(self, kind: Kind, at_s: float, **fields: Any) -> Story:
+    def add(self, kind: type[CellEvent], at_s: float, **fields: Any) -> Story:
         """Any event."""
-        self.events.append(event(kind, Instant(100.0 + at_s, 1e9 + at_s), cell=CELL, **fields))
+        self.events.append(kind(at=Instant(100.0 + at_s, 1e9 + at_s), cell=CELL, **fields))
         return self
 
     def pod(self, name: str, transition: str, at_s: float, **fields: Any) -> Story:
         """A transition of a pod."""
-        return self.add(Kind.POD, at_s, pod=name, uid=f"u-{name}", transition=transition, **fields)
+        seen = {"address": "", "container_id": "", "restart_count": 0, "ready": False, "terminating": False}
+        return self.add(PodChanged, at_s, pod=name, uid=f"u-{name}", transition=transition, **seen | fields)
 
     def pods(self, *names: str) -> Story:
         """Pods that start and are ready before the load begins, with the boot `<name>1`."""
@@ -44,7 +61,7 @@ class Story:
     ) -> Story:
         """A scrape."""
         return self.add(
-            Kind.POD_METRICS,
+            PodScraped,
             at_s,
             pod=pod,
             boot=boot,
@@ -66,26 +83,26 @@ class Story:
         told: bool = True,
     ) -> Story:
         """A fault from intent to recovery; `told` is false when the cluster picks the victims."""
-        hit = [{"pod": name, "uid": f"u-{name}", "container_id": f"{name}-0"} for name in victims]
+        hit = tuple(Victim(name, f"u-{name}", f"{name}-0") for name in victims)
         self.add(
-            Kind.FAULT_INTENT,
+            FaultIntended,
             act_s - 0.01,
             fault=fault,
             fault_kind=kind,
-            victims=hit if told else [],
+            victims=hit if told else (),
             planned_at_s=0.0,
             count=len(hit) if count is None else count,
         )
-        self.add(Kind.FAULT_ACT, act_s, fault=fault)
+        self.add(FaultActed, act_s, fault=fault)
         if observed_s is not None:
-            self.add(Kind.FAULT_OBSERVED, observed_s, fault=fault, effect="seen", victims=hit)
+            self.add(FaultObserved, observed_s, fault=fault, effect="seen", victims=hit)
         if recovered_s is not None:
-            self.add(Kind.FAULT_RECOVERED, recovered_s, fault=fault, ready_replicas=3)
+            self.add(FaultRecovered, recovered_s, fault=fault, ready_replicas=3)
         return self
 
     def mark(self, live: int, at_s: float = 9.99, **by_boot: int) -> Story:
         """The ledger at a fault."""
-        return self.add(Kind.MARK, at_s, fault="f1", live_sessions=live, by_boot=by_boot)
+        return self.add(SessionsMarked, at_s, fault="f1", live_sessions=live, by_boot=by_boot)
 
     def loss(
         self,
@@ -98,27 +115,29 @@ class Story:
         evidence: str = "answered 401 session_lost, 2 times",
         since_s: float = 1.0,
         phase: str = "fault",
+        idle_s: float | None = None,
     ) -> Story:
         """A finding of the ledger."""
         return self.add(
-            Kind.SESSION_LOST,
+            SessionLost,
             at_s,
             session=session,
             shopper=1,
             user_id=1,
-            verdict=verdict.value,
+            verdict=verdict,
             evidence=evidence,
             phase=phase,
-            home={"pod": home, "boot": boot, "since_s": 100.0 + since_s},
-            answered_by=[{"pod": pod, "boot": name} for pod, name in answered_by],
+            home=Home(home, boot, 100.0 + since_s),
+            answered_by=tuple(Replica(pod, name) for pod, name in answered_by),
             acknowledged_version=3,
             seen_version=None,
+            idle_s=idle_s,
         )
 
     def tick(self, at_s: float, *, failed: int = 0, completed: int = 50) -> Story:
         """One second of the load."""
         return self.add(
-            Kind.TICK,
+            Tick,
             at_s,
             phase="fault",
             interval_s=1.0,
@@ -129,7 +148,8 @@ class Story:
             in_flight=0,
             live_sessions=10,
             lost_so_far=0,
-            service_ms={"p50": 1.0, "p90": 2.0, "p99": 3.0, "max": 4.0} if completed else None,
+            logins=0,
+            service_ms=ServiceTimes(1.0, 2.0, 3.0, 4.0) if completed else ServiceTimes(),
         )
 
     def timeline(self) -> CellTimeline:

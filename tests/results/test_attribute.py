@@ -2,11 +2,11 @@
 
 import pytest
 
-from foundation.events import Kind
-from foundation.terms import StateDesign
-from foundation.verdicts import Verdict
-from results.attribute import attribute
-from results.model import Cause
+from statefall.records.causes import Cause
+from statefall.records.events import FaultFailed, SessionStarted
+from statefall.records.terms import StateDesign
+from statefall.records.verdicts import Verdict
+from statefall.results.attribute import attribute
 from tests.results.stories import Story
 
 MEMORY = StateDesign.MEMORY
@@ -97,7 +97,7 @@ def test_a_process_replaced_inside_a_living_container_is_a_crash() -> None:
 
 def test_a_fault_that_failed_is_no_cause() -> None:
     story = Story().pods("a", "b").fault("kill", "a", observed_s=None, recovered_s=None)
-    story.add(Kind.FAULT_FAILED, 11.0, fault="f1", reason="no effect was observed")
+    story.add(FaultFailed, 11.0, fault="f1", reason="no effect was observed")
     assert cause(story.loss("a", "a1", 12.0, ("b", "b1"))) is Cause.REROUTED
 
 
@@ -161,3 +161,52 @@ def test_other_findings_get_a_cause_too() -> None:
         "a", "a1", 12.0, ("a", "a2"), verdict=Verdict.ROLLED_BACK, evidence="older"
     )
     assert cause(story, StateDesign.WRITE_THROUGH) is Cause.POD_KILLED
+
+
+# -- what the service says of itself is checked ------------------------------------------------------
+
+
+def expired(
+    state: StateDesign, *, ttl_s: float | None, idle_s: float | None, started_s: float = 1.0
+) -> Cause:
+    story = Story().pods("a", "b")
+    story.add(SessionStarted, started_s, session="1.1", shopper=1, user_id=1, pod="a", boot="a1")
+    story.loss("a", "a1", 20.0, ("a", "a1"), evidence="expired", idle_s=idle_s)
+    timeline = story.timeline()
+    return attribute(timeline.losses[-1], timeline, state, session_ttl_s=ttl_s)
+
+
+@pytest.mark.parametrize(
+    ("ttl_s", "idle_s", "expected"),
+    [
+        (4.0, 4.1, Cause.EXPIRED),
+        (4.0, 3.0, Cause.EXPIRED),
+        (4.0, 1.0, Cause.UNEXPLAINED),
+        (3600.0, 19.0, Cause.UNEXPLAINED),
+        (None, 1.0, Cause.EXPIRED),
+        (20.0, None, Cause.EXPIRED),
+        (30.0, None, Cause.UNEXPLAINED),
+    ],
+)
+def test_a_session_expires_when_its_time_to_live_can_have_passed(
+    ttl_s: float | None, idle_s: float | None, expected: Cause
+) -> None:
+    assert expired(StateDesign.EXTERNAL, ttl_s=ttl_s, idle_s=idle_s) is expected
+
+
+def test_a_token_expires_from_its_issue_and_not_from_its_use() -> None:
+    assert expired(StateDesign.CLIENT, ttl_s=15.0, idle_s=0.5) is Cause.EXPIRED
+    assert expired(StateDesign.CLIENT, ttl_s=15.0, idle_s=0.5, started_s=12.0) is Cause.UNEXPLAINED
+
+
+def test_an_outage_that_was_over_before_the_session_was_last_seen_intact_is_not_its_cause() -> None:
+    story = Story().pods("a", "b").fault("store-outage", act_s=10.0, recovered_s=14.0)
+    seen_before = story.loss("a", "a1", 18.0, ("b", "b1"), idle_s=5.0)
+    assert cause(seen_before, StateDesign.EXTERNAL) is Cause.STORE_LOST
+    seen_since = story.loss("a", "a1", 18.0, ("b", "b1"), idle_s=2.0)
+    assert cause(seen_since, StateDesign.EXTERNAL) is Cause.UNEXPLAINED
+
+
+def test_a_home_that_itself_says_unknown_has_not_been_bypassed() -> None:
+    story = Story().pods("a", "b").loss("a", "a1", 5.0, ("b", "b1"), ("a", "a1"))
+    assert cause(story) is Cause.UNEXPLAINED

@@ -6,14 +6,14 @@ from typing import Any
 
 import pytest
 
-from foundation.events import Kind
-from results.costs import costs
-from results.model import Costs
+from statefall.records.events import PhaseStarted
+from statefall.results.costs import costs
+from statefall.results.model import Costs
 from tests.results.stories import Story
 
 
 def story(*, fault_s: float | None = None) -> Story:
-    told = Story().add(Kind.PHASE, 8.0, phase="baseline").add(Kind.PHASE, 18.0, phase="audit")
+    told = Story().add(PhaseStarted, 8.0, phase="baseline").add(PhaseStarted, 18.0, phase="audit")
     return told.fault("kill", "a", act_s=fault_s) if fault_s is not None else told
 
 

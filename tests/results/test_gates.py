@@ -4,15 +4,26 @@ from typing import Any
 
 import pytest
 
-from foundation.verdicts import Answers, RealtimeCounts
-from results.gates import Findings, judge_gate
-from results.model import Book, Cause, Gate, GateName, PhaseSessions, Prediction, SessionCounts, UsersBefore
-from results.plan import GateRule
+from statefall.records.causes import Cause
+from statefall.records.verdicts import WRONG_STATE, Answers, RealtimeCounts, Verdict
+from statefall.results.gates import Observations, judge_gate
+from statefall.results.model import (
+    GateName,
+    GateResult,
+    PhaseSessions,
+    Prediction,
+    Reconciliation,
+    SessionCounts,
+    UsersBefore,
+    WrongState,
+)
+from statefall.results.run_head import GateRule
+from tests.results.stories import Story
 
 G = GateName
 
 
-def findings(**given: Any) -> Findings:
+def findings(**given: Any) -> Observations:
     usual: dict[str, Any] = {
         "sessions": SessionCounts(at_fault=90, kept=60, lost=30),
         "by_phase": {
@@ -25,11 +36,12 @@ def findings(**given: Any) -> Findings:
         "books": (),
         "answers": Answers(degraded=7, slowest_s=0.9),
         "realtime": RealtimeCounts(connections_opened=9, lost=2, duplicated=1),
+        "wrong_state": WrongState(),
     }
-    return Findings(**{**usual, **given})
+    return Observations(**{**usual, **given})
 
 
-def gate(name: GateName, limit: float | None = None, **given: Any) -> Gate:
+def gate(name: GateName, limit: float | None = None, **given: Any) -> GateResult:
     return judge_gate(GateRule(name, limit), findings(**given))
 
 
@@ -99,20 +111,32 @@ def test_an_unexplained_loss_fails() -> None:
     assert gate(G.NO_UNEXPLAINED_LOSS, by_phase=phases).passed is False
 
 
-@pytest.mark.parametrize(
-    "wrong",
-    [PhaseSessions(rolled_back=1), PhaseSessions(duplicated=1), PhaseSessions(foreign=1)],
-    ids=["rolled_back", "duplicated", "foreign"],
-)
-def test_wrong_state_fails(wrong: PhaseSessions) -> None:
-    assert gate(G.NO_WRONG_STATE).passed is True
-    assert gate(G.NO_WRONG_STATE, by_phase={"fault": wrong}).passed is False
-    assert gate(G.NO_WRONG_STATE, by_phase={"fault": PhaseSessions(misrouted=1)}).passed is True
+def wrong(*found: tuple[str, Verdict], allowed: tuple[Verdict, ...] = ()) -> WrongState:
+    story = Story()
+    for session, verdict in found:
+        story.loss("a", "a1", 11.0, session=session, verdict=verdict)
+    return WrongState.of(story.timeline().losses, allowed)
+
+
+@pytest.mark.parametrize("verdict", WRONG_STATE)
+def test_wrong_state_fails_unless_it_is_allowed_by_name(verdict: Verdict) -> None:
+    assert gate(G.NO_WRONG_STATE, wrong_state=wrong()).passed is True
+    assert gate(G.NO_WRONG_STATE, wrong_state=wrong(("1.1", verdict))).passed is False
+    others = tuple(each for each in WRONG_STATE if each is not verdict)
+    assert gate(G.NO_WRONG_STATE, wrong_state=wrong(("1.1", verdict), allowed=others)).passed is False
+    assert gate(G.NO_WRONG_STATE, wrong_state=wrong(("1.1", verdict), allowed=(verdict,))).passed is True
+
+
+def test_wrong_state_is_counted_in_sessions_and_not_in_findings() -> None:
+    both = [("1.1", Verdict.FOREIGN), ("1.1", Verdict.ROLLED_BACK), ("2.1", Verdict.ROLLED_BACK)]
+    found = gate(G.NO_WRONG_STATE, wrong_state=wrong(*both))
+    assert found.measured == 2
+    assert found.note == "sessions rolled back, duplicated, foreign or misrouted: 2 rolled back, 1 foreign"
 
 
 def test_books_that_do_not_hold_are_named() -> None:
-    off = Book("told_lost", False, 1, 2, "")
-    found = gate(G.BOOKS_BALANCE, books=(Book("requests", True, 1, 1, ""), off))
+    off = Reconciliation("told_lost", False, 1, 2, "")
+    found = gate(G.BOOKS_BALANCE, books=(Reconciliation("requests", True, 1, 1, ""), off))
     assert (found.passed, found.measured) == (False, 1)
     assert "told_lost" in found.note
 
@@ -123,7 +147,7 @@ def test_books_that_do_not_hold_are_named() -> None:
 )
 def test_what_the_victims_held(held: int, lost: int, undecided: int, passed: bool | None) -> None:
     sessions = SessionCounts(at_fault=90, lost=lost, indeterminate=undecided)
-    book = Book("victims_held", held == lost, held, lost, "")
+    book = Reconciliation("victims_held", held == lost, held, lost, "")
     assert gate(G.VICTIM_HELD_EQUALS_LOST, sessions=sessions, books=(book,)).passed is passed
 
 

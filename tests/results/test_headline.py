@@ -5,17 +5,20 @@ from typing import Any
 
 import pytest
 
-from foundation.terms import Balancer, Service, StateDesign
-from results.headline import headline, sentences, story
-from results.judge import judge_run
-from results.model import Cell, PodShare, Summary
-from results.words import share
+from statefall.records.service import LeftOut
+from statefall.records.terms import Balancer, Service, StateDesign
+from statefall.records.verdicts import Verdict
+from statefall.results.headline import headline, sentences, story
+from statefall.results.judge import judge_run
+from statefall.results.model import Cell, PodShare, SessionCounts, Summary, UsersBefore, WrongState
+from statefall.results.wording import share
 from tests.results.simulation import cell_plan, default_plan, simulate
+from tests.results.stories import Story
 
 
 def summary(**more: Any) -> Summary:
     run = simulate(**more)
-    return judge_run(run.plan, run.events, run.loads)
+    return judge_run(run.plan, run.events, run.loads).summary
 
 
 def only(found: Summary, cell: Cell) -> Summary:
@@ -51,9 +54,9 @@ def test_a_run_without_a_fault_says_so() -> None:
 
 def test_a_cell_that_ended_early_is_not_said_to_have_lost_nothing() -> None:
     run = simulate()
-    found = judge_run(run.plan, run.events, {}, partial="interrupted")
+    found = judge_run(run.plan, run.events, {}, partial="interrupted").summary
     assert "lost none" not in headline(found)
-    assert "ended before its books were closed" in headline(found)
+    assert "ended before its counts were taken" in headline(found)
 
 
 def test_many_arms_are_grouped() -> None:
@@ -101,7 +104,7 @@ def test_a_share_is_never_rounded_to_nothing_or_to_all(part: int, whole: int, wo
 
 def test_a_run_in_which_nobody_lost_anything_says_so_in_one_sentence() -> None:
     run = simulate(kill=0)
-    found = judge_run(run.plan, run.events, run.loads)
+    found = judge_run(run.plan, run.events, run.loads).summary
     sound = replace(found, cells=tuple(cell for cell in found.cells if cell.balancer is Balancer.STICKY))
     assert len(sound.cells) > 1
     assert headline(sound).endswith(
@@ -125,3 +128,71 @@ def test_what_new_replicas_took_over_is_told_by_balancer_since_that_decides() ->
         f"New replicas behind plain balancing took 25% {even}",
         f"New replicas with sticky routing took 7% {even}",
     )
+
+
+def _with(
+    found: Summary, name: str, *losses: tuple[str, Verdict], allowed: tuple[Verdict, ...] = ()
+) -> Summary:
+    story_ = Story()
+    for session, verdict in losses:
+        story_.loss("a", "a1", 11.0, session=session, verdict=verdict)
+    wrong = WrongState.of(story_.timeline().losses, allowed)
+    cells = tuple(replace(c, wrong_state=wrong) if name in c.name else c for c in found.cells)
+    return replace(found, cells=cells)
+
+
+LEAK = (("1.1", Verdict.FOREIGN), ("1.1", Verdict.ROLLED_BACK), ("2.1", Verdict.ROLLED_BACK))
+
+
+def test_wrong_state_stands_first() -> None:
+    told = sentences(_with(summary(), "memory-sticky", *LEAK))
+    assert told[0] == (
+        "Wrong state: of the sessions of the stateful one (memory) with sticky routing, "
+        "1 was answered with another user's state, 2 were rolled back."
+    )
+    assert told[1] == "One of three replicas was killed (SIGKILL) under load."
+
+
+def test_wrong_state_that_is_allowed_is_told_as_such() -> None:
+    allowed = (Verdict.FOREIGN, Verdict.ROLLED_BACK)
+    assert sentences(_with(summary(), "memory-sticky", *LEAK, allowed=allowed))[0].startswith(
+        "Wrong state (allowed): of the sessions of"
+    )
+
+
+def test_misrouted_sessions_are_told_unless_they_are_allowed() -> None:
+    one = ("1.1", Verdict.MISROUTED)
+    assert "found again later" in headline(_with(summary(), "memory-sticky", one))
+    assert "found again later" not in headline(
+        _with(summary(), "memory-sticky", one, allowed=(Verdict.MISROUTED,))
+    )
+
+
+def test_lost_none_is_not_said_alone_where_others_were_not_kept() -> None:
+    found = _with(summary(), "memory-sticky", *LEAK)
+    sticky = next(c for c in found.cells if "memory-sticky" in c.name)
+    counts = SessionCounts(at_fault=40, kept=5, rolled_back=18, foreign=3, indeterminate=14)
+    cell = replace(sticky, sessions=counts, undecided=14)
+    assert (
+        "The stateful one (memory) with sticky routing lost none of its 40 sessions; "
+        "of the others 21 met wrong state and 14 are undecided." in sentences(only(found, cell))
+    )
+
+
+def test_undecided_sessions_are_not_said_to_be_kept() -> None:
+    found, counts = summary(), SessionCounts(at_fault=9, kept=8, indeterminate=1)
+    cells = tuple(
+        replace(c, sessions=counts, undecided=1, sessions_by_phase={}, users_before_fault=UsersBefore())
+        for c in found.cells
+    )
+    assert "was lost" not in headline(replace(found, cells=cells))
+    assert "1 is undecided" in headline(replace(found, cells=cells))
+
+
+def test_services_that_could_not_run_are_told_with_the_reason_and_recorded() -> None:
+    found = summary()
+    assert "Left out" not in headline(found)
+    assert "left_out" not in found.to_json()
+    short = replace(found, left_out=(LeftOut("shop", "node is not on the PATH"),))
+    assert headline(short).endswith("Left out, since they cannot run here: shop (node is not on the PATH).")
+    assert Summary.from_json(short.to_json()) == short

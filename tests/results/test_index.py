@@ -6,10 +6,10 @@ from pathlib import Path
 
 import pytest
 
-from foundation.errors import InputError
-from results.conclude import conclude
-from results.index import print_runs, runs
-from results.record import SUMMARY
+from statefall.records.errors import InputError
+from statefall.results.conclude import conclude
+from statefall.results.index import print_runs, runs
+from statefall.results.record import SUMMARY
 from tests.results.simulation import default_plan, simulate
 
 

@@ -7,10 +7,10 @@ import pytest
 from hdrh.histogram import HdrHistogram as _HdrHistogram
 from hdrh.log import HistogramLogReader as _HistogramLogReader
 
-from foundation.errors import InputError
-from results.conclude import conclude
-from results.latency import Interval, count, figures, log_text
-from results.record import HISTOGRAMS
+from statefall.records.errors import InputError
+from statefall.results.conclude import conclude
+from statefall.results.latency import Interval, count, figures, log_text
+from statefall.results.record import HISTOGRAMS
 from tests.results.simulation import simulate
 
 HdrHistogram: Any = _HdrHistogram

@@ -5,15 +5,15 @@ from typing import Any
 
 import pytest
 
-from foundation.errors import InputError
-from results.judge import judge_run
-from results.model import SCHEMA, Summary
+from statefall.records.errors import InputError
+from statefall.results.judge import judge_run
+from statefall.results.model import SCHEMA, Summary
 from tests.results.simulation import simulate
 
 
 def summary() -> Summary:
     run = simulate()
-    return judge_run(run.plan, run.events, run.loads)
+    return judge_run(run.plan, run.events, run.loads).summary
 
 
 def test_a_summary_survives_the_way_to_text_and_back() -> None:
@@ -39,7 +39,14 @@ def test_the_names_that_outsiders_rely_on_are_there() -> None:
         "at_fault", "kept", "lost", "rolled_back", "duplicated", "foreign", "misrouted", "indeterminate",
     }  # fmt: skip
     assert set(cell["predicted_lost"]) == {"low", "expected", "high"}
-    assert set(cell["requests"]) == {"scheduled", "completed", "failed", "dropped", "in_flight"}
+    assert set(cell["requests"]) == {
+        "scheduled",
+        "completed",
+        "failed",
+        "failed_by",
+        "dropped",
+        "in_flight",
+    }
     assert set(cell["latency_ms"]["baseline"]) == {"p50", "p90", "p99", "max"}
     assert {"name", "passed", "measured"} <= cell["gates"][0].keys()
     assert {"name", "holds", "left", "right", "note"} <= cell["books"][0].keys()
@@ -68,11 +75,11 @@ def _damaged(path: list[Any], value: Any) -> str:
     ("path", "value", "named"),
     [
         (["verdict"], None, "`verdict` is missing"),
-        (["verdict"], "excellent", "verdict: 'excellent' is not a valid Outcome"),
+        (["verdict"], "excellent", "verdict: unexpected str 'excellent'"),
         (["seed"], "one", "seed: unexpected str"),
         (["seed"], True, "seed: unexpected bool"),
-        (["cells", 1, "replicas"], 2.5, r"cells\[1\]: replicas: unexpected float"),
-        (["cells", 0, "sessions"], [], r"cells\[0\]: sessions: unexpected list"),
+        (["cells", 1, "replicas"], 2.5, r"cells\[1\].replicas: unexpected float"),
+        (["cells", 0, "sessions"], [], r"cells\[0\].sessions: unexpected list"),
         (["cells", 0, "lost_by_cause"], {"bad luck": 1}, "bad luck"),
         (["fingerprint"], {"cores": 2}, "fingerprint.cores: unexpected int"),
     ],

@@ -10,11 +10,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from foundation.terms import Balancer, Service, StateDesign
-from results.expiry import share_expired
-from results.judge import judge_run
-from results.model import Prediction
-from results.predict import COVERAGE, binomial_interval, predict
+from statefall.records.terms import Balancer, Service, StateDesign
+from statefall.results.expiry import share_expired
+from statefall.results.judge import judge_run
+from statefall.results.model import Prediction
+from statefall.results.predict import COVERAGE, binomial_interval, predict
+from tests.generated import examples
 from tests.results.simulation import cell_plan, default_plan, simulate
 from tests.results.stories import Story, plan
 
@@ -32,12 +33,21 @@ def predicted(story: Story, state: StateDesign, balancer: Balancer = B.STICKY, *
 NOTHING = Prediction(0, 0.0, 0)
 UNKNOWN = Prediction()
 ALL = Prediction(90, 90.0, 90)
+NO_VICTIMS = (
+    "roll",
+    "scale-out",
+    "store-outage",
+    "store-hang",
+    "store-flush",
+    "balancer-restart",
+    "bad-roll",
+)
 
 
 # -- the interval -----------------------------------------------------------------------------------
 
 
-@settings(deadline=None, max_examples=60)
+@settings(deadline=None, max_examples=examples(60))
 @given(trials=st.integers(1, 150), numerator=st.integers(1, 9))
 def test_the_interval_is_central_and_no_wider_than_needed(trials: int, numerator: int) -> None:
     share = Fraction(numerator, 10)
@@ -147,6 +157,12 @@ def test_the_share_that_expires_at_the_ends(ttl_s: float, between_uses_s: float,
         (D.MEMORY, B.STICKY, "roll", ALL),
         (D.MEMORY, B.STICKY, "scale-out", NOTHING),
         (D.MEMORY, B.STICKY, "store-outage", NOTHING),
+        (D.MEMORY, B.STICKY, "store-flush", NOTHING),
+        (D.EXTERNAL, B.STICKY, "store-flush", ALL),
+        (D.WRITE_THROUGH, B.STICKY, "store-flush", UNKNOWN),
+        (D.REPLICATED, B.STICKY, "store-flush", UNKNOWN),
+        (D.MEMORY, B.STICKY, "balancer-restart", NOTHING),
+        (D.MEMORY, B.STICKY, "bad-roll", NOTHING),
         (D.HANDOFF, B.STICKY, "delete", NOTHING),
         (D.HANDOFF, B.STICKY, "scale-in", NOTHING),
         (D.HANDOFF, B.STICKY, "roll", NOTHING),
@@ -168,7 +184,7 @@ def test_the_share_that_expires_at_the_ends(ttl_s: float, between_uses_s: float,
 def test_what_a_design_should_cost(
     state: StateDesign, balancer: Balancer, kind: str, expected: Prediction
 ) -> None:
-    victims = () if kind in ("roll", "scale-out", "store-outage", "store-hang") else ("a",)
+    victims = () if kind in NO_VICTIMS else ("a",)
     story = three_pods().fault(kind, *victims, count=len(victims) or 1)
     assert predicted(story, state, balancer) == expected
 
@@ -195,7 +211,7 @@ def test_without_a_mark_nothing_is_predicted() -> None:
     assert predicted(Story().pods("a"), D.MEMORY) == UNKNOWN
 
 
-def test_plain_memory_loses_more_the_longer_it_goes_on_and_less_with_patience() -> None:
+def test_plain_memory_loses_more_the_longer_it_goes_on_and_less_with_reloads() -> None:
     story = three_pods().fault("kill", "a")
 
     def expected(**more: object) -> float:
@@ -204,7 +220,7 @@ def test_plain_memory_loses_more_the_longer_it_goes_on_and_less_with_patience() 
     assert expected(after_fault_s=0.0) == pytest.approx(30.0)
     assert expected(after_fault_s=1.0) < expected(after_fault_s=5.0) < expected(after_fault_s=30.0)
     assert expected(after_fault_s=30.0) == pytest.approx(90.0, abs=0.1)
-    assert expected(after_fault_s=2.0, patience=4) < expected(after_fault_s=2.0, patience=0)
+    assert expected(after_fault_s=2.0, max_reloads=4) < expected(after_fault_s=2.0, max_reloads=0)
 
 
 def test_plain_memory_on_two_replicas_may_find_its_session_by_reloading_in_turn() -> None:
@@ -233,7 +249,7 @@ def test_simulated_losses_lie_in_the_predicted_interval(balancer: Balancer) -> N
     one = replace(default_plan(), cells=(cell,))
     for seed in range(12):
         run = simulate(one, seed=seed)
-        summary = judge_run(one, run.events, run.loads)
+        summary = judge_run(one, run.events, run.loads).summary
         lost, predicted_lost = summary.cells[0].sessions.lost, summary.cells[0].predicted_lost
         assert predicted_lost.low is not None
         assert predicted_lost.high is not None

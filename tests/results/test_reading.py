@@ -1,7 +1,10 @@
 """Timelines from events: lives, boots, phases and faults, whatever is missing or out of order."""
 
-from foundation.events import Kind
-from results.timeline import by_cell
+from dataclasses import replace
+
+from statefall.records.clock import Instant
+from statefall.records.events import CellEnded, FaultFailed, PhaseStarted, RunStarted, SessionStarted
+from statefall.results.timeline import by_cell
 from tests.results.stories import CELL, Story
 
 
@@ -36,7 +39,7 @@ def test_a_change_of_endpoints_is_no_life_of_a_pod() -> None:
 
 
 def test_a_pod_known_only_by_its_answers_is_there() -> None:
-    story = Story().add(Kind.SESSION_STARTED, 2.0, session="1.1", shopper=1, user_id=1, pod="q", boot="q1")
+    story = Story().add(SessionStarted, 2.0, session="1.1", shopper=1, user_id=1, pod="q", boot="q1")
     pod = story.timeline().pod("q")
     assert pod is not None
     assert pod.of_boot("q1") is not None
@@ -51,7 +54,7 @@ def test_events_are_read_by_their_clock_not_by_their_place() -> None:
 
 
 def test_phases_follow_one_another_and_the_last_ends_with_the_cell() -> None:
-    story = Story().add(Kind.PHASE, 8.0, phase="baseline").add(Kind.CELL_ENDED, 20.0)
+    story = Story().add(PhaseStarted, 8.0, phase="baseline").add(CellEnded, 20.0)
     timeline = story.timeline()
     assert [(p.name, p.span.start_s, p.span.end_s) for p in timeline.phases] == [
         ("warmup", 100.0, 108.0),
@@ -68,15 +71,15 @@ def test_the_victims_of_a_fault_are_those_intended_and_those_seen() -> None:
 
 
 def test_a_fault_that_failed_before_its_time_is_kept_with_its_reason() -> None:
-    story = Story().add(Kind.FAULT_FAILED, 9.0, fault="f1", reason="the cell ended before its time came")
+    story = Story().add(FaultFailed, 9.0, fault="f1", reason="the cell ended before its time came")
     fault = story.timeline().faults[0]
     assert (fault.kind, fault.act_s, fault.failed) == ("", None, "the cell ended before its time came")
 
 
 def test_events_are_told_apart_by_cell_and_those_of_the_run_left_out() -> None:
     story = Story().tick(1.0)
-    other = [{**e, "cell": "c2"} for e in Story().events]
-    run = {"kind": "run_started", "monotonic_s": 0.0, "wall_s": 0.0}
+    other = [replace(event, cell="c2") for event in Story().events]
+    run = RunStarted(at=Instant(0.0, 0.0), run="r", seed=1)
     cells = by_cell([run, *story.events, *other])
     assert list(cells) == [CELL, "c2"]
     assert len(cells[CELL]) == 2

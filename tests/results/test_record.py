@@ -1,5 +1,6 @@
 """The run folder: made once, appended safely, read back whole even when the end was torn off."""
 
+import json
 import random
 import threading
 from dataclasses import replace
@@ -7,18 +8,23 @@ from pathlib import Path
 
 import pytest
 
-from foundation.clock import Instant
-from foundation.errors import InputError
-from foundation.events import Kind, event
-from results.record import EVENTS, RunRecorder, new_run_id, write_file
-from results.stored import StoredRun, parse_events
+from statefall.records.clock import Instant
+from statefall.records.errors import InputError
+from statefall.records.events import RunStarted
+from statefall.results.record import EVENTS, RunRecorder, new_run_id, write_file
+from statefall.results.run_head import RunHead
+from statefall.results.stored import StoredRun, parse_events
 from tests.results.simulation import default_plan, simulate
 
 NOON = Instant(5.0, 1_780_000_000.0)
 
 
-def tick(number: int) -> dict[str, object]:
-    return event(Kind.RUN_STARTED, Instant(float(number), 1e9), run="r", seed=number)
+def tick(number: int) -> RunStarted:
+    return RunStarted(at=Instant(float(number), 1e9), run="r", seed=number)
+
+
+def seeds_in(folder: Path) -> list[int]:
+    return [event.seed for event in StoredRun(folder).events() if isinstance(event, RunStarted)]
 
 
 def test_a_run_id_sorts_by_time_and_two_of_one_second_differ() -> None:
@@ -76,7 +82,7 @@ def test_many_threads_leave_only_whole_lines(tmp_path: Path) -> None:
     for thread in threads:
         thread.join()
     recorder.close()
-    seeds = {e["seed"] for e in StoredRun(recorder.path).events()}
+    seeds = set(seeds_in(recorder.path))
     assert seeds == {thread * 1000 + number for thread in range(8) for number in range(300)}
 
 
@@ -87,12 +93,12 @@ def test_a_torn_last_line_is_left_out(tmp_path: Path, torn: str) -> None:
     recorder.close()
     with (recorder.path / EVENTS).open("a") as file:
         file.write(torn)
-    assert [e["seed"] for e in StoredRun(recorder.path).events()] == [1]
+    assert seeds_in(recorder.path) == [1]
 
 
 @pytest.mark.parametrize("damaged", ["{]", "[1]", '{"kind": "tick"}', ""])
 def test_a_damaged_line_before_the_last_is_named(damaged: str) -> None:
-    good = '{"kind":"run_started","monotonic_s":1,"wall_s":1}'
+    good = '{"kind":"cell_ended","monotonic_s":1,"wall_s":1,"cell":"c1"}'
     with pytest.raises(InputError, match=r"events\.jsonl: line 2 is not an event"):
         parse_events(f"{good}\n{damaged}\n{good}\n", where="events.jsonl")
 
@@ -131,3 +137,11 @@ def test_a_run_in_which_nothing_ran_can_be_discarded(tmp_path: Path) -> None:
     recorder.head(default_plan("r"))
     recorder.discard()
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("name", ["max_reloads", "patience"])
+def test_a_head_is_read_with_the_name_that_reloads_had_before(name: str) -> None:
+    cell = {"name": "c1", "service": "stateful", "state": "memory", "balancer": "plain", "replicas": 3}
+    run = {"run": "r", "experiment": "e", "seed": 1, "cluster": "local", "started_at": "", "plan_sha256": ""}
+    head = RunHead.from_json(json.dumps({**run, "cells": [{**cell, name: 4}]}))
+    assert head.cells[0].max_reloads == 4

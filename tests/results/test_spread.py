@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from foundation.events import Kind
-from results.counted import counted
-from results.model import PodShare
-from results.spread import spread
+from statefall.records.events import PhaseStarted
+from statefall.results.counted import counted
+from statefall.results.model import PodShare
+from statefall.results.spread import spread
 from tests.results.stories import Story
 
 
@@ -26,7 +26,7 @@ def scaled_out() -> Story:
     return (
         Story()
         .pods("a", "b")
-        .add(Kind.PHASE, 10.0, phase="fault")
+        .add(PhaseStarted, 10.0, phase="fault")
         .fault("scale-out", count=1, act_s=10.0, recovered_s=12.0)
         .pod("c", "created", 10.1)
     )

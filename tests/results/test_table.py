@@ -8,16 +8,16 @@ from dataclasses import replace
 
 import pytest
 
-from foundation.verdicts import Answers
-from results.judge import judge_run
-from results.model import Summary
-from results.table import losses, plain_table, print_table
+from statefall.records.verdicts import Answers, RequestFailure
+from statefall.results.judge import judge_run
+from statefall.results.model import Summary, WrongState
+from statefall.results.table import losses, plain_table, print_table
 from tests.results.simulation import simulate
 
 
 def summary() -> Summary:
     run = simulate()
-    return judge_run(run.plan, run.events, run.loads)
+    return judge_run(run.plan, run.events, run.loads).summary
 
 
 def test_cells_stand_in_the_order_of_their_design_whatever_order_they_ran_in() -> None:
@@ -40,6 +40,18 @@ def test_a_row_says_what_was_predicted_and_what_was_lost() -> None:
     assert row["verdict"] == "passed"
 
 
+def test_failed_requests_are_told_by_kind_where_the_record_says_how() -> None:
+    before = summary()
+    assert "failed by" not in losses(before).columns
+    counts = replace(
+        before.cells[3].requests, failed_by={RequestFailure.TIMEOUT: 2, RequestFailure.BAD_GATEWAY: 20}
+    )
+    cells = (*before.cells[:3], replace(before.cells[3], requests=counts))
+    text = losses(replace(before, cells=cells))
+    column = text.columns.index("failed by")
+    assert sorted(row[column] for row in text.rows) == ["-", "-", "-", "20 502, 2 timeout"]
+
+
 def test_the_plain_table_is_aligned_and_has_no_trailing_blanks() -> None:
     lines = plain_table(summary()).splitlines()
     assert len(lines) == 5
@@ -50,7 +62,7 @@ def test_the_plain_table_is_aligned_and_has_no_trailing_blanks() -> None:
 
 def test_a_run_without_faults_shows_what_requests_cost() -> None:
     run = simulate(kill=0)
-    found = judge_run(run.plan, run.events, run.loads)
+    found = judge_run(run.plan, run.events, run.loads).summary
     first, second = plain_table(found).split("\n\n")
     assert "CPU/request" in second
     assert "CPU/request" not in first
@@ -119,3 +131,17 @@ def test_a_fault_of_the_store_shows_degraded_answers_and_the_longest_wait() -> N
         ("33", "0.66 s")
     ]
     assert {(row["degraded"], row["longest wait"]) for row in rows if row["fault"] == "kill"} == {("-", "-")}
+
+
+def test_wrong_state_and_undecided_sessions_have_columns_where_there_are_any() -> None:
+    found = summary()
+    assert not {"foreign", "rolled back", "misrouted", "undecided"} & set(losses(found).columns)
+    wrong = WrongState(foreign=3, rolled_back=18, forbidden=20)
+    cells = (replace(found.cells[0], wrong_state=wrong, undecided=14), *found.cells[1:])
+    text = losses(replace(found, cells=cells))
+    assert text.columns.index("foreign") < text.columns.index("rolled back") < text.columns.index("at fault")
+    shown = [
+        tuple(row[text.columns.index(name)] for name in ("foreign", "rolled back", "undecided"))
+        for row in text.rows
+    ]
+    assert sorted(shown) == [*[("-", "-", "-")] * 3, ("3", "18", "14")]

@@ -112,6 +112,11 @@ class Valkey:
         self.client = redis.Redis(port=self.port, protocol=2)
         self._process: subprocess.Popen[bytes] | None = None
 
+    @property
+    def runs(self) -> bool:
+        """Whether it was started and not ended since."""
+        return self._process is not None
+
     def start(self) -> None:
         """Start it, unless it runs, and wait until it answers."""
         if self._process is not None:

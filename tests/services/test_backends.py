@@ -9,7 +9,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from services import contract, patience
+from services import contract, timeout_budget
 from services.breaker import FAILURES
 from services.database import Database
 from services.metrics import Metrics
@@ -65,9 +65,9 @@ def mute(request: pytest.FixtureRequest) -> Iterator[Mute]:
 @pytest.fixture
 def a_request() -> Iterator[None]:
     """The test is one."""
-    patience.begin()
+    timeout_budget.begin()
     yield
-    patience.end()
+    timeout_budget.end()
 
 
 def test_a_command_without_an_answer_is_sent_once_and_given_up(mute: Mute) -> None:
@@ -90,7 +90,7 @@ def test_one_request_waits_in_vain_once_and_the_next_one_again(mute: Mute, sent:
     refused = metrics.registry.get_sample_value("statefall_store_refusals_total", {"reason": "request"})
     assert refused == FAILURES - sent
     if sent < FAILURES:  # else the breaker is open
-        patience.begin()
+        timeout_budget.begin()
         with pytest.raises(StoreUnavailable):
             store.put("k", b"v", 1)
         assert len(mute.commands) == sent + 1

@@ -13,6 +13,7 @@ from werkzeug.test import TestResponse
 from services import contract
 from services.replica import Replica
 from services.web import MAX_BODY_BYTES
+from tests.generated import examples
 from tests.services.shopper import Shopper, error_code, sample
 
 
@@ -170,7 +171,9 @@ WRITES = [
 ]
 
 
-@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(
+    max_examples=examples(150), deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
 @given(route=st.sampled_from(WRITES), body=FIELDS | ANYTHING)
 def test_no_body_breaks_a_replica(shopper: Shopper, route: tuple[str, str], body: object) -> None:
     answer = shopper.send(*route, json.loads(json.dumps(body)))
@@ -182,7 +185,9 @@ def test_no_body_breaks_a_replica(shopper: Shopper, route: tuple[str, str], body
 HEADER_TEXT = st.text(st.characters(codec="latin-1", exclude_categories=["Cc"]))
 
 
-@settings(max_examples=100, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(
+    max_examples=examples(100), deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
 @given(cookie=HEADER_TEXT, token=HEADER_TEXT)
 def test_no_proof_of_login_breaks_a_replica(replica: Replica, cookie: str, token: str) -> None:
     headers = {"Authorization": f"Bearer {token}", "Cookie": f"{contract.SESSION_COOKIE}={cookie}"}

@@ -9,12 +9,12 @@ from contextlib import contextmanager
 import psycopg
 
 from services import contract
-from services.shop.recommender import PATIENCE_S
+from services.shop.recommender import TIMEOUT_S
 from tests.services.backing import wait_until
 from tests.services.conftest import MakeReplica
 from tests.services.shopper import Shopper, error_code
 
-GENEROUS_S = 5 * PATIENCE_S
+GENEROUS_S = 5 * TIMEOUT_S
 
 
 @contextmanager

@@ -84,6 +84,36 @@ def test_asked_to_end_it_finishes_what_is_under_way_and_refuses_the_rest(served:
     assert gone(worker)
 
 
+def test_a_lame_duck_is_not_ready_and_answers_everybody(environ: dict[str, str]) -> None:
+    lame = {"STATEFALL_LAME_DUCK_S": "60", "STATEFALL_LAME_DUCK_CLOSES": "1"}
+    with (
+        serve("stateful", {**environ, **lame}, "--graceful-timeout", "60") as served,
+        httpx.Client(base_url=served.url, trust_env=False) as client,
+    ):
+        assert client.get(contract.PRODUCTS).headers.get("Connection") != "close"
+        served.master.send_signal(signal.SIGTERM)
+        wait_until(lambda: client.get(contract.READY).status_code == 503, "it is not ready any more")
+        answer = client.get(contract.PRODUCTS)
+        assert (answer.status_code, answer.headers["Connection"]) == (200, "close")
+        served.connect().close()
+
+
+def test_a_lame_duck_ends_when_its_time_is_over(environ: dict[str, str]) -> None:
+    with serve("stateful", {**environ, "STATEFALL_LAME_DUCK_S": "0.3"}) as served:
+        worker = served.worker()
+        served.master.send_signal(signal.SIGTERM)
+        assert served.master.wait(DEADLINE_S) == 0
+        assert gone(worker)
+
+
+def test_a_lame_duck_ends_within_the_graceful_timeout(environ: dict[str, str]) -> None:
+    lame = {"STATEFALL_LAME_DUCK_S": "60"}
+    with serve("stateful", {**environ, **lame}, "--graceful-timeout", "4") as served:
+        served.master.send_signal(signal.SIGTERM)
+        # Of 4 s, 2 are for closing and 1 for requests: it was killed by nobody.
+        assert served.master.wait(DEADLINE_S) == 0
+
+
 @linux_only
 def test_a_connection_that_waits_to_be_accepted_is_answered(served: Served) -> None:
     worker = served.worker()

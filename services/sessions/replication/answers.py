@@ -17,8 +17,8 @@ from services.sessions.replication.peer_server import Handler
 from services.sessions.replication.search import standing_message
 from services.sessions.replication.wire import Call, Message
 
-PATIENCE_S = 0.3
-"""How long a taker waits for a write that is under way; below the patience of its call."""
+TIMEOUT_S = 0.3
+"""How long a taker waits for a write that is under way; below the timeout of its call."""
 
 
 class Answers:
@@ -74,7 +74,7 @@ class Answers:
         elif self._holdings.owns(key):
             if not self._members.steady():
                 raise Unavailable("this replica does not know whether it still owns its sessions")
-            with self._locks.held(key, PATIENCE_S):
+            with self._locks.held(key, TIMEOUT_S):
                 released = self._holdings.release(key, taker, message["epoch"])
             if released is not None:
                 kept, copy_at = released

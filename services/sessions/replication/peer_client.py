@@ -1,4 +1,4 @@
-"""Calls to other replicas, over kept connections, with short patience."""
+"""Calls to other replicas, over kept connections, with short timeouts."""
 
 from __future__ import annotations
 

@@ -25,7 +25,7 @@ from services.sessions.replication.peer_client import PeerClient, PeerGone, Peer
 from services.sessions.replication.wire import Call, Message
 from services.sessions.session import Kept
 
-PATIENCE_S: Final = 0.4
+TIMEOUT_S: Final = 0.4
 """How long a session that moves is searched for, until it has arrived somewhere."""
 PAUSE_S: Final = 0.01
 """Between two rounds of asking."""
@@ -111,7 +111,7 @@ class Search:
         """
         if not self._members.joined:
             raise Unavailable("this replica does not know the others yet; ask again")
-        deadline_s, rounds = time.monotonic() + PATIENCE_S, 0
+        deadline_s, rounds = time.monotonic() + TIMEOUT_S, 0
         while True:
             mine, rounds = self._holdings.standing(key), rounds + 1
             if mine.role is Role.OWNER:  # a repair was faster

@@ -15,7 +15,7 @@ import threading
 import time
 from typing import Any, Final
 
-from services import patience
+from services import timeout_budget
 from services.contract import (
     CLOSE_GOING_AWAY,
     CLOSE_SESSION_LOST,
@@ -173,7 +173,7 @@ class StatefulWebSocketService:
     def _received(self, connection: Connection, text: str) -> None:
         """Answer one message. What goes wrong is the client's to know, and never ends the thread."""
         answered_id: str | None = None
-        patience.begin()
+        timeout_budget.begin()
         try:
             request = read_request(text)
             self._measures.received.labels(request.type).inc()

@@ -11,14 +11,32 @@ from typing import Any
 
 import pytest
 
-from clusters.local import LocalCluster
-from clusters.local.places import CACHE_VARIABLE
-from clusters.protocol import Deployment
-from foundation.terms import Balancer, Service, StateDesign
+from statefall.clusters.local import LocalCluster
+from statefall.clusters.local.directories import CACHE_VARIABLE
+from statefall.records.cells import CellSpec
+from statefall.records.service import LocalReplicas, ServiceSpec
+from statefall.records.terms import Balancer, Service, StateDesign
 
 REPLICA = (sys.executable, str(Path(__file__).with_name("replica.py")))
-NO_SHOP = (sys.executable, "-c", "pass")
-"""Small replicas need no data."""
+SMALL = ServiceSpec(
+    name="small",
+    journey="",
+    local=LocalReplicas(
+        command=(*REPLICA, "--bind", "{address}"),
+        ready="/ready",
+        store=True,
+        database=True,
+        environment={
+            "STATEFALL_POD": "{pod}",
+            "STATEFALL_STATE": "{state}",
+            "STATEFALL_DATABASE_URL": "{database}",
+            "STATEFALL_STORE_URL": "{store}",
+            "STATEFALL_JWT_KEYS": "{secret}",
+        },
+    ),
+    metrics="/metrics",
+)
+"""Small replicas, which need no data."""
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -37,7 +55,7 @@ def make_cluster(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., Loca
     """A cluster of small replicas, not opened yet."""
 
     def make(**options: Any) -> LocalCluster:
-        given: dict[str, Any] = {"replica_command": REPLICA, "prepare_command": NO_SHOP, **options}
+        given: dict[str, Any] = {"services": (SMALL,), **options}
         return LocalCluster(tmp_path_factory.mktemp("run"), **given)
 
     return make
@@ -60,10 +78,10 @@ def cluster(open_cluster: LocalCluster) -> Iterator[LocalCluster]:
 
 
 @pytest.fixture
-def deployment(tmp_path: Path) -> Callable[..., Deployment]:
+def deployment(tmp_path: Path) -> Callable[..., CellSpec]:
     """Three small replicas, controlled by files in `tmp_path`; anything can be changed by name."""
 
-    def make(**changes: Any) -> Deployment:
+    def make(**changes: Any) -> CellSpec:
         settings = {"STATEFALL_TEST_CONTROL": str(tmp_path), **changes.pop("settings", {})}
         given: dict[str, Any] = {
             "name": "c1",
@@ -73,6 +91,6 @@ def deployment(tmp_path: Path) -> Callable[..., Deployment]:
             "replicas": 3,
             **changes,
         }
-        return Deployment(**given, settings=settings)
+        return CellSpec(**given, settings=settings)
 
     return make

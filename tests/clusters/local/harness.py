@@ -9,27 +9,27 @@ import json
 import sys
 from pathlib import Path
 
-from clusters.local import LocalCluster
-from clusters.protocol import Deployment
-from foundation.errors import StatefallError
-from foundation.terms import Balancer, Service, StateDesign
-from tests.clusters.local.conftest import NO_SHOP, REPLICA
+from statefall.clusters.local import LocalCluster
+from statefall.records.cells import CellSpec
+from statefall.records.errors import StatefallError
+from statefall.records.terms import Balancer, Service, StateDesign
+from tests.clusters.local.conftest import SMALL
 
 
 def main() -> None:
     run_dir, control = Path(sys.argv[1]), sys.argv[2]
     ports = range(*map(int, sys.argv[3].split("-"))) if len(sys.argv) > 3 else None
-    cluster = LocalCluster(run_dir, ports=ports, replica_command=REPLICA, prepare_command=NO_SHOP)
+    cluster = LocalCluster(run_dir, ports=ports, services=(SMALL,))
     try:
         cluster.open()
         settings = {"STATEFALL_TEST_CONTROL": control}
         cluster.deploy(
-            Deployment(
+            CellSpec(
                 "c1", Service.STATEFUL, StateDesign.MEMORY, Balancer.PLAIN, replicas=2, settings=settings
             )
         )
         pods = [pod.name for pod in cluster.pods()]
-        print(json.dumps({"target": cluster.target, "pods": pods}), flush=True)  # noqa: T201
+        print(json.dumps({"target": cluster.base_url, "pods": pods}), flush=True)  # noqa: T201
         sys.stdin.read()
     except StatefallError as error:
         sys.exit(str(error))

@@ -33,6 +33,7 @@ class Handler(BaseHTTPRequestHandler):
 
     def do_GET(self) -> None:
         if self.path == "/ready":
+            (CONTROL / f"{POD}.probed").touch()
             self.answer(503 if (CONTROL / f"{POD}.unready").exists() else 200, b"")
         elif self.path == "/metrics":
             self.answer(200, f'statefall_sessions_active 0.0\nmine{{pod="{POD}"}} 1\n'.encode())

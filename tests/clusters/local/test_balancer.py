@@ -8,13 +8,14 @@ from pathlib import Path
 import httpx
 import pytest
 
-from clusters.local.infrastructure import plain_environment
-from clusters.local.places import replace_file
-from clusters.local.ports import Ports
-from clusters.local.processes import RECORD, Spawner
-from clusters.local.programs import find_programs
-from clusters.local.traefik import Route, Traefik
-from clusters.protocol import ClusterError
+from statefall.clusters.local.directories import replace_file
+from statefall.clusters.local.infrastructure import plain_environment
+from statefall.clusters.local.ports import Ports
+from statefall.clusters.local.processes import RECORD, Spawner
+from statefall.clusters.local.programs import find_programs
+from statefall.clusters.local.routing import Route
+from statefall.clusters.local.traefik import Traefik
+from statefall.clusters.protocol import ClusterError
 
 Start = Callable[[Path], Traefik]
 
@@ -44,7 +45,7 @@ def test_a_balancer_that_is_ready_can_be_told_its_endpoints(start: Start) -> Non
     )
 
 
-def test_a_balancer_that_cannot_start_is_told_with_its_own_words(start: Start, tmp_path: Path) -> None:
+def test_a_balancer_that_cannot_start_is_told_with_its_own_message(start: Start, tmp_path: Path) -> None:
     program = tmp_path / "traefik"
     replace_file(program, b"#!/bin/sh\necho no such entry point\nexit 1\n")
     program.chmod(0o755)

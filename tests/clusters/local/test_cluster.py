@@ -10,23 +10,26 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import httpx
+import psutil
 import pytest
+import redis
 
-from clusters.local import LocalCluster
-from clusters.local.identity import runs
-from clusters.protocol import ClusterError, Deployment, Pod, Transition
-from foundation.errors import InputError
-from foundation.terms import Balancer
+from statefall.clusters.local import LocalCluster
+from statefall.clusters.local.identity import runs
+from statefall.clusters.protocol import ClusterError, Pod, Transition
+from statefall.records.cells import CellSpec
+from statefall.records.errors import InputError
+from statefall.records.terms import Balancer
 from tests.clusters.local.watching import Watch, gone, wait_until
 
-Make = Callable[..., Deployment]
+Make = Callable[..., CellSpec]
 
 
 def answering(cluster: LocalCluster, requests: int = 12) -> Counter[str]:
     """How often each pod answered requests of new clients."""
     found: Counter[str] = Counter()
     for _ in range(requests):
-        response = httpx.get(cluster.target)
+        response = httpx.get(cluster.base_url)
         assert response.status_code == 200, response.text
         found[response.json()["pod"]] += 1
     return found
@@ -51,7 +54,7 @@ def test_a_sticky_client_stays_and_new_ones_are_spread(cluster: LocalCluster, de
     cluster.deploy(deployment(balancer=Balancer.STICKY))
     homes = set()
     for _ in range(3):
-        with httpx.Client(base_url=cluster.target) as client:
+        with httpx.Client(base_url=cluster.base_url) as client:
             answers = {client.get("/").json()["pod"] for _ in range(6)}
             assert len(answers) == 1
             homes |= answers
@@ -63,12 +66,13 @@ def test_settings_and_names_reach_the_replica_and_those_of_the_harness_do_not(
 ) -> None:
     monkeypatch.setenv("STATEFALL_STATE", "external")
     cluster.deploy(deployment(replicas=1, settings={"STATEFALL_SESSION_TTL_S": "7"}))
-    environment = httpx.get(f"{cluster.target}/environment").json()
+    environment = httpx.get(f"{cluster.base_url}/environment").json()
     (pod,) = cluster.pods()
     assert environment["STATEFALL_POD"] == pod.name
     assert environment["STATEFALL_STATE"] == "memory"
     assert environment["STATEFALL_SESSION_TTL_S"] == "7"
-    assert environment["STATEFALL_ENVIRONMENT"] == "local"
+    host, _, port = pod.address.rpartition(":")
+    assert (environment["HOST"], environment["PORT"], environment["POD_NAME"]) == (host, port, pod.name)
     assert len(environment["STATEFALL_JWT_KEYS"]) >= 32
 
 
@@ -88,14 +92,14 @@ def test_a_killed_container_restarts_in_place(
     watch = Watch(cluster)
     cluster.kill(victim)
     watch.until(victim, Transition.ENDPOINTS, "open")
-    assert watch.words(victim) == [
+    assert watch.message(victim) == [
         "container_exited signal 9",
         "unready",
         "container_started",
         "endpoints closed",
         "ready",
         "endpoints open",
-    ] or watch.words(victim) == [  # a restart may be ready before the balancer was told of the loss
+    ] or watch.message(victim) == [  # a restart may be ready before the balancer was told of the loss
         "container_exited signal 9",
         "unready",
         "container_started",
@@ -127,7 +131,7 @@ def test_a_dead_container_refuses_connections_until_it_is_back(
     with pytest.raises(httpx.ConnectError):
         httpx.get(f"http://{victim.address}")
     watch.until(victim, Transition.ENDPOINTS, "closed", times=2)
-    assert httpx.get(cluster.target).status_code == 503
+    assert httpx.get(cluster.base_url).status_code == 503
     with pytest.raises(ClusterError, match="no running container"):
         cluster.kill(victim)
     back = watch.until(victim, Transition.CONTAINER_STARTED, times=2)
@@ -160,7 +164,7 @@ def test_a_replica_that_fails_its_probe_gets_no_requests(
     (tmp_path / f"{sick.name}.unready").unlink()
     watch.until(sick, Transition.ENDPOINTS, "open")
     watch.end()
-    assert watch.words(sick) == ["unready", "endpoints closed", "ready", "endpoints open"]
+    assert watch.message(sick) == ["unready", "endpoints closed", "ready", "endpoints open"]
     assert set(answering(cluster)) == {sick.name, well.name}
 
 
@@ -170,7 +174,7 @@ def test_deletion_is_ordered_and_a_successor_is_made_at_once(
     cluster.deploy(deployment(balancer=Balancer.STICKY, pre_stop_s=3.0, grace_s=30.0))
     victim = cluster.pods()[0]
     watch = Watch(cluster)
-    with httpx.Client(base_url=cluster.target) as client:
+    with httpx.Client(base_url=cluster.base_url) as client:
         while client.get("/").json()["pod"] != victim.name:
             client.cookies.clear()
         cluster.delete(victim)
@@ -184,7 +188,7 @@ def test_deletion_is_ordered_and_a_successor_is_made_at_once(
     watch.until(victim, Transition.ENDPOINTS, "closed")
     watch.until(successor, Transition.ENDPOINTS, "open")
     watch.end()
-    assert [word for word in watch.words(victim) if not word.startswith("endpoints closed")] == [
+    assert [word for word in watch.message(victim) if not word.startswith("endpoints closed")] == [
         "terminating",
         "endpoints fenced",
         "container_exited exit 0",
@@ -214,6 +218,118 @@ def test_a_replica_that_ignores_sigterm_is_killed_at_the_end_of_its_grace_period
     began = watch.until(victim, Transition.TERMINATING)
     watch.end()
     assert exited.at.monotonic_s - began.at.monotonic_s >= 4.0
+
+
+def test_a_paused_replica_stands_still_and_goes_on_as_the_same_process(
+    cluster: LocalCluster, deployment: Make, tmp_path: Path
+) -> None:
+    cluster.deploy(deployment(settings={"STATEFALL_TEST_CHILD": "1"}))
+    victim = cluster.pods()[1]
+    child = next(int(what.split()[1]) for what in diary(tmp_path, victim) if what.startswith("child"))
+    cluster.pause(victim)
+    assert psutil.Process(child).status() == psutil.STATUS_STOPPED
+    with pytest.raises(ClusterError, match="no metrics"):
+        cluster.metrics(victim)
+    cluster.resume(victim)
+    wait_until(lambda: psutil.Process(child).status() != psutil.STATUS_STOPPED, "it goes on")
+    assert cluster.metrics(victim)
+    (after,) = [pod for pod in cluster.pods() if pod.uid == victim.uid]
+    assert (after.container_id, after.restart_count) == (victim.container_id, victim.restart_count)
+
+
+def test_a_worker_is_killed_under_a_living_replica(
+    cluster: LocalCluster, deployment: Make, tmp_path: Path
+) -> None:
+    cluster.deploy(deployment(replicas=1, settings={"STATEFALL_TEST_CHILD": "1"}))
+    (victim,) = cluster.pods()
+    child = next(int(what.split()[1]) for what in diary(tmp_path, victim) if what.startswith("child"))
+    cluster.kill_worker(victim)
+    assert not runs(child)
+    assert cluster.pods() == (victim,)
+    with pytest.raises(ClusterError, match="no worker that could be killed"):
+        cluster.kill_worker(victim)
+
+
+def test_a_slow_replica_stops_and_goes_until_that_is_ended(cluster: LocalCluster, deployment: Make) -> None:
+    cluster.deploy(deployment(replicas=1))
+    (victim,) = cluster.pods()
+    process = psutil.Process(httpx.get(cluster.base_url).json()["pid"])
+    cluster.slow(victim)
+    for _ in range(2):
+        wait_until(lambda: process.status() == psutil.STATUS_STOPPED, "it stands still")
+        wait_until(lambda: process.status() != psutil.STATUS_STOPPED, "it goes on")
+    cluster.end_slowness(victim)
+    cluster.end_slowness(victim)
+    assert process.status() != psutil.STATUS_STOPPED
+    assert cluster.metrics(victim)
+
+
+def test_a_slow_store_answers_and_a_flushed_one_has_forgotten(
+    cluster: LocalCluster, deployment: Make
+) -> None:
+    cluster.deploy(deployment(replicas=1))
+    with redis.Redis.from_url(cluster.addresses()["store"]) as client:
+        client.set("cart", "7")
+        cluster.slow_store()
+        assert client.get("cart") == b"7"
+        cluster.end_slowness_of_store()
+        cluster.flush_store()
+        assert client.get("cart") is None
+
+
+def test_a_replica_whose_readiness_is_withheld_gets_no_requests_and_lives(
+    cluster: LocalCluster, deployment: Make
+) -> None:
+    cluster.deploy(deployment(replicas=2))
+    victim = cluster.pods()[0]
+    watch = Watch(cluster)
+    cluster.withhold_readiness(victim)
+    watch.until(victim, Transition.UNREADY)
+    watch.until(victim, Transition.ENDPOINTS, "closed")
+    assert cluster.metrics(victim)
+    cluster.give_readiness_back(victim)
+    watch.until(victim, Transition.READY)
+    watch.end()
+    assert {pod.container_id for pod in cluster.pods()} >= {victim.container_id}
+
+
+def test_a_bad_rollout_stands_still_and_is_undone(
+    cluster: LocalCluster, deployment: Make, tmp_path: Path
+) -> None:
+    cluster.deploy(deployment(replicas=2, pre_stop_s=0.0))
+    before = cluster.pods()
+    cluster.roll_badly()
+    wait_until(lambda: len(cluster.pods()) == 3, "one of the new revision is there")
+    new = next(pod for pod in cluster.pods() if pod.uid not in {old.uid for old in before})
+    wait_until(lambda: (tmp_path / f"{new.name}.probed").exists(), "it is probed")
+    assert [pod.ready for pod in cluster.pods()] == [True, True, False]
+    cluster.undo_bad_roll()
+    wait_until(lambda: cluster.pods() == before, "those of before are left alone")
+
+
+def test_a_balancer_is_restarted_and_reloaded_with_its_route(cluster: LocalCluster, deployment: Make) -> None:
+    cluster.deploy(deployment(replicas=1))
+    for change in (cluster.restart_balancer, cluster.reload_balancer, cluster.reload_balancer):
+        change()
+        assert answering(cluster, 1) == {cluster.pods()[0].name: 1}
+
+
+def test_no_replica_is_left_and_then_as_many_as_before(cluster: LocalCluster, deployment: Make) -> None:
+    cluster.deploy(deployment(replicas=2, pre_stop_s=0.0))
+    before = {pod.uid for pod in cluster.pods()}
+    assert {pod.uid for pod in cluster.scale(0)} == before
+    wait_until(lambda: cluster.pods() == (), "none is left")
+    cluster.scale(2)
+    wait_until(lambda: [pod.ready for pod in cluster.pods()] == [True, True], "two are back")
+    assert not before & {pod.uid for pod in cluster.pods()}
+
+
+def test_a_paused_replica_can_be_withdrawn(cluster: LocalCluster, deployment: Make) -> None:
+    cluster.deploy(deployment(replicas=1))
+    (victim,) = cluster.pods()
+    cluster.pause(victim)
+    cluster.withdraw()
+    assert cluster.pods() == ()
 
 
 def test_deletion_without_grace_kills_at_once(
@@ -278,7 +394,7 @@ def test_a_rolling_update_replaces_every_pod_and_fails_no_request(
     cluster.deploy(deployment(pre_stop_s=4.0, grace_s=30.0))
     old = cluster.pods()
     watch = Watch(cluster)
-    with trickle(cluster.target) as statuses:
+    with trickle(cluster.base_url) as statuses:
         cluster.roll()
         wait_until(
             lambda: {pod.revision for pod in cluster.pods()}.isdisjoint({old[0].revision}),
@@ -327,7 +443,7 @@ def test_a_withdrawn_deployment_leaves_nothing_and_another_can_follow(
     cluster.withdraw()
     cluster.withdraw()
     assert cluster.pods() == ()
-    assert httpx.get(cluster.target).status_code == 503
+    assert httpx.get(cluster.base_url).status_code == 503
     for pod in first:
         with pytest.raises(httpx.ConnectError):
             httpx.get(f"http://{pod.address}")
@@ -335,7 +451,7 @@ def test_a_withdrawn_deployment_leaves_nothing_and_another_can_follow(
         cluster.roll()
     cluster.deploy(deployment(name="c2", balancer=Balancer.PLAIN))
     assert set(answering(cluster)) == {pod.name for pod in cluster.pods()}
-    assert "set-cookie" not in httpx.get(cluster.target).headers
+    assert "set-cookie" not in httpx.get(cluster.base_url).headers
 
 
 def test_affinity_by_client_address_is_refused(cluster: LocalCluster, deployment: Make) -> None:

@@ -11,17 +11,19 @@ from pathlib import Path
 import httpx
 import pytest
 
-from clusters.local import LocalCluster
-from clusters.local.infrastructure import plain_environment
-from clusters.local.ports import Ports
-from clusters.local.processes import RECORD, Spawner
-from clusters.local.programs import find_programs
-from clusters.local.traefik import Endpoint, Route, Traefik
-from clusters.protocol import Deployment, Pod, Transition
-from foundation.terms import Balancer
+from statefall.clusters.local import LocalCluster
+from statefall.clusters.local.infrastructure import plain_environment
+from statefall.clusters.local.ports import Ports
+from statefall.clusters.local.processes import RECORD, Spawner
+from statefall.clusters.local.programs import find_programs
+from statefall.clusters.local.routing import Endpoint, Route
+from statefall.clusters.local.traefik import Traefik
+from statefall.clusters.protocol import Pod, Transition
+from statefall.records.cells import CellSpec
+from statefall.records.terms import Balancer
 from tests.clusters.local.watching import Watch
 
-Make = Callable[..., Deployment]
+Make = Callable[..., CellSpec]
 AT_ONCE_S = 5.0
 """What a request that would hang takes longer than: the balancer waits 10 s for an answer."""
 
@@ -41,14 +43,14 @@ def test_requests_go_to_the_others_until_none_is_left_and_then_fail_at_once(
     cluster.deploy(deployment(balancer=balancer))
     pods = list(cluster.pods())
     watch = Watch(cluster)
-    with httpx.Client(base_url=cluster.target, timeout=AT_ONCE_S) as client:
+    with httpx.Client(base_url=cluster.base_url, timeout=AT_ONCE_S) as client:
         home = client.get("/").json()["pod"]
         pods.sort(key=lambda pod: pod.name != home)  # a sticky client's home goes first
         while pods:
             kill_for_good(cluster, watch, pods.pop(0), tmp_path)
             left = {pod.name for pod in pods}
             answers = [client.get("/") for _ in range(12)]
-            newcomers = [httpx.get(cluster.target, timeout=AT_ONCE_S) for _ in range(12)]
+            newcomers = [httpx.get(cluster.base_url, timeout=AT_ONCE_S) for _ in range(12)]
             assert {answer.status_code for answer in answers + newcomers} == {200 if left else 503}
             assert {answer.json()["pod"] for answer in newcomers if left} == left
             assert {answer.json()["pod"] for answer in answers if left} <= left

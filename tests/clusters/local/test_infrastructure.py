@@ -11,16 +11,16 @@ import redis
 from redis.backoff import NoBackoff
 from redis.retry import Retry
 
-from clusters.local import LocalCluster
-from clusters.protocol import Deployment
+from statefall.clusters.local import LocalCluster
+from statefall.records.cells import CellSpec
 
-Make = Callable[..., Deployment]
+Make = Callable[..., CellSpec]
 
 
 def urls(cluster: LocalCluster, deployment: Make) -> dict[str, str]:
     """The settings of a replica that was just deployed, by their names."""
     cluster.deploy(deployment(replicas=1))
-    settings: dict[str, str] = httpx.get(f"{cluster.target}/environment").json()
+    settings: dict[str, str] = httpx.get(f"{cluster.base_url}/environment").json()
     return settings
 
 

@@ -6,9 +6,9 @@ from dataclasses import replace
 
 import pytest
 
-from clusters.local import lifecycle
-from clusters.local.lifecycle import PodState, Step
-from clusters.protocol import Transition
+from statefall.clusters.local import lifecycle
+from statefall.clusters.local.lifecycle import PodState, PodStep
+from statefall.clusters.protocol import Transition
 
 NEW = PodState("c1-a-b", "uid", "127.0.0.1:1", "a", created_s=100.0)
 
@@ -22,7 +22,7 @@ def ready(now_s: float = 101.0) -> PodState:
 
 
 def test_a_new_pod_is_started_at_once() -> None:
-    assert lifecycle.due(NEW, 100.0) is Step.START
+    assert lifecycle.due(NEW, 100.0) is PodStep.START
     assert running().restart_count == 0
 
 
@@ -49,8 +49,8 @@ def test_restarts_wait_longer_each_time_up_to_five_minutes() -> None:
         now_s += 1.0
         pod = lifecycle.exited(pod, now_s)
         delays.append(pod.restart_at_s - now_s)
-        assert lifecycle.due(pod, pod.restart_at_s - 0.01) is (Step.START if delays[-1] < 0 else None)
-        assert lifecycle.due(pod, pod.restart_at_s) is Step.START
+        assert lifecycle.due(pod, pod.restart_at_s - 0.01) is (PodStep.START if delays[-1] < 0 else None)
+        assert lifecycle.due(pod, pod.restart_at_s) is PodStep.START
         now_s = pod.restart_at_s
         pod = lifecycle.started(pod, f"c{now_s}", now_s)
     assert delays == [0, 10, 20, 40, 80, 160, 300, 300]
@@ -75,11 +75,11 @@ def test_deletion_waits_for_pre_stop_then_terms_then_kills_at_the_end_of_the_gra
     assert (pod.ready, pod.serving, pod.terminating) == (False, True, True)
     assert lifecycle.next_due(pod) == 112.0
     assert lifecycle.due(pod, 111.9) is None
-    assert lifecycle.due(pod, 112.0) is Step.TERM
+    assert lifecycle.due(pod, 112.0) is PodStep.TERM
     pod = lifecycle.told_to_stop(pod)
     assert lifecycle.next_due(pod) == 120.0
     assert lifecycle.due(pod, 119.9) is None
-    assert lifecycle.due(pod, 120.0) is Step.KILL
+    assert lifecycle.due(pod, 120.0) is PodStep.KILL
     assert lifecycle.due(lifecycle.told_to_die(pod), 200.0) is None
 
 
@@ -89,7 +89,9 @@ def test_pre_stop_that_uses_up_the_grace_period_leaves_two_seconds() -> None:
 
 
 def test_no_grace_kills_at_once() -> None:
-    assert lifecycle.due(lifecycle.deleted(ready(), 110.0, grace_s=0.0, pre_stop_s=2.0), 110.0) is Step.KILL
+    assert (
+        lifecycle.due(lifecycle.deleted(ready(), 110.0, grace_s=0.0, pre_stop_s=2.0), 110.0) is PodStep.KILL
+    )
 
 
 @pytest.mark.parametrize(("grace_s", "kill_at_s"), [(0.0, 111.0), (60.0, 120.0)])
@@ -101,14 +103,15 @@ def test_a_second_delete_can_shorten_the_grace_period_only(grace_s: float, kill_
 def test_a_terminating_pod_is_removed_when_its_container_has_ended_not_restarted() -> None:
     pod = lifecycle.deleted(ready(), 110.0, grace_s=10.0, pre_stop_s=2.0)
     pod = lifecycle.exited(pod, 111.0)
-    assert lifecycle.due(pod, 111.0) is Step.REMOVE
+    assert lifecycle.due(pod, 111.0) is PodStep.REMOVE
     assert lifecycle.next_due(pod) is None
 
 
 def test_a_pod_that_waits_for_its_restart_is_removed_at_once() -> None:
     waiting = replace(lifecycle.exited(running(), 101.0), restart_at_s=400.0)
     assert (
-        lifecycle.due(lifecycle.deleted(waiting, 102.0, grace_s=30.0, pre_stop_s=5.0), 102.0) is Step.REMOVE
+        lifecycle.due(lifecycle.deleted(waiting, 102.0, grace_s=30.0, pre_stop_s=5.0), 102.0)
+        is PodStep.REMOVE
     )
 
 

@@ -5,22 +5,25 @@ from __future__ import annotations
 import json
 import sys
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import httpx
 import pytest
 
-from clusters.local import LocalCluster
-from clusters.protocol import ClusterError
+from statefall.clusters.local import LocalCluster
+from statefall.clusters.protocol import ClusterError
+from statefall.records.load import LoadConfig, LoadSpec
 from tests.clusters.local.watching import gone
 
+CONFIG = LoadConfig.of(LoadSpec(), cell="c1", seed=7, shoppers=())
 GENERATOR = """
 import http.server, json, os, signal, subprocess, sys
 config = open(sys.argv[sys.argv.index("--config") + 1]).read()
 port = int(sys.argv[sys.argv.index("--control-port") + 1])
 worker = subprocess.Popen([sys.executable, "-c", "import signal; signal.pause()"])
-if json.loads(config).get("stubborn"):
+if json.loads(config)["cell"] == "stubborn":
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
 class Handler(http.server.BaseHTTPRequestHandler):
     def do_GET(self):
@@ -53,25 +56,28 @@ def answer(url: str) -> dict[str, Any]:
 
 def test_it_is_given_the_balancer_as_its_target_and_ends_with_all_it_started(loaded: LocalCluster) -> None:
     loaded.stop_load()
-    first = answer(loaded.start_load(b'{"target": "", "seed": 7}'))
-    assert first["config"] == {"target": loaded.target, "seed": 7}
+    first = answer(loaded.start_load(CONFIG))
+    given = LoadConfig.from_json(json.dumps(first["config"]).encode())
+    assert given == replace(CONFIG, target=loaded.base_url)
     loaded.stop_load()
     assert all(gone(pid) for pid in first["pids"])
-    second = answer(loaded.start_load(b'{"target": "http://127.0.0.1:9", "stubborn": true}'))
-    assert second["config"] == {"target": "http://127.0.0.1:9", "stubborn": True}
-    third = answer(loaded.start_load(json.dumps({"target": ""}).encode()))
+    second = answer(loaded.start_load(replace(CONFIG, target="http://127.0.0.1:9", cell="stubborn")))
+    assert second["config"]["target"] == "http://127.0.0.1:9"
+    third = answer(loaded.start_load(CONFIG))
     assert all(gone(pid) for pid in second["pids"])
     loaded.close()
     assert all(gone(pid) for pid in third["pids"])
 
 
-def test_one_that_ends_at_once_is_told_with_its_last_words(make_cluster: Callable[..., LocalCluster]) -> None:
+def test_one_that_ends_at_once_is_told_with_the_end_of_its_log(
+    make_cluster: Callable[..., LocalCluster],
+) -> None:
     cluster = make_cluster(load_command=(sys.executable, "-c", "raise SystemExit('no such mix')"))
     try:
         cluster.open()
         with pytest.raises(
             ClusterError, match=r"the load generator ended \(exit 1\): no such mix \(log: .*load.log"
         ):
-            cluster.start_load(b"{}")
+            cluster.start_load(CONFIG)
     finally:
         cluster.close()

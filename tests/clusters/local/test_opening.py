@@ -7,16 +7,19 @@ import os
 import signal
 import sys
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import httpx
 import pytest
 
-from clusters.local import LocalCluster, programs
-from clusters.local.places import CACHE_VARIABLE, cache_directory
-from clusters.local.processes import RECORD
-from clusters.protocol import ClusterError, Deployment, Transition
-from foundation.errors import EnvironmentUnfit
+from statefall.clusters.local import LocalCluster, programs
+from statefall.clusters.local.directories import CACHE_VARIABLE, cache_directory
+from statefall.clusters.local.processes import RECORD
+from statefall.clusters.protocol import ClusterError, Transition
+from statefall.records.cells import CellSpec
+from statefall.records.errors import EnvironmentUnfit
+from tests.clusters.local.conftest import SMALL
 from tests.clusters.local.test_side_by_side import run_key
 from tests.clusters.local.watching import Watch, processes_of, wait_until
 
@@ -80,19 +83,22 @@ def test_a_cache_that_cannot_be_made_is_refused(
 def test_data_that_cannot_be_loaded_says_why_and_is_made_anew_next_time(
     make_cluster: MakeCluster, cache: Path
 ) -> None:
-    broken = (sys.executable, "-c", "import sys; sys.exit('no such shop')")
+    prepare = (sys.executable, "-c", "import sys; sys.exit('no such shop')")
+    assert SMALL.local is not None
+    kept = replace(SMALL.local, prepare=prepare, prepared_from=(__file__,))
+    broken = (replace(SMALL, local=kept),)
     before = set((cache_directory() / "live").iterdir())
-    cluster = make_cluster(prepare_command=broken)
-    with pytest.raises(ClusterError, match="the shop could not be loaded: exit 1: no such shop"):
+    cluster = make_cluster(services=broken)
+    with pytest.raises(ClusterError, match="could not prepare the data: exit 1: no such shop"):
         cluster.open()
-    assert (home(cluster) / "logs" / "shop.log").exists(), "the logs of what failed stay"
+    assert (home(cluster) / "logs" / "prepare.log").exists(), "the logs of what failed stay"
     assert set((cache / "live").iterdir()) == before
     with pytest.raises(ClusterError, match="no such shop"):
-        make_cluster(prepare_command=broken).open()
+        make_cluster(services=broken).open()
 
 
 def test_close_leaves_nothing_and_may_be_called_at_any_time(
-    make_cluster: MakeCluster, deployment: Callable[..., Deployment], cache: Path
+    make_cluster: MakeCluster, deployment: Callable[..., CellSpec], cache: Path
 ) -> None:
     cluster = make_cluster()
     cluster.close()
@@ -100,7 +106,7 @@ def test_close_leaves_nothing_and_may_be_called_at_any_time(
     cluster.open()
     cluster.deploy(deployment(replicas=2))
     key = run_key(home(cluster).parent)
-    target, address = cluster.target, cluster.pods()[0].address
+    target, address = cluster.base_url, cluster.pods()[0].address
     assert len(processes_of(key)) >= 4
     cluster.close()
     cluster.close()
@@ -115,7 +121,7 @@ def test_close_leaves_nothing_and_may_be_called_at_any_time(
 
 
 def test_logs_stay_when_a_replica_ended_by_itself(
-    make_cluster: MakeCluster, deployment: Callable[..., Deployment]
+    make_cluster: MakeCluster, deployment: Callable[..., CellSpec]
 ) -> None:
     cluster = make_cluster()
     try:
@@ -141,7 +147,7 @@ def test_logs_stay_when_a_replica_ended_by_itself(
     ],
 )
 def test_the_loss_of_a_part_that_all_need_is_told_by_every_later_call(
-    make_cluster: MakeCluster, deployment: Callable[..., Deployment], role: str, number: int, how: str
+    make_cluster: MakeCluster, deployment: Callable[..., CellSpec], role: str, number: int, how: str
 ) -> None:
     cluster = make_cluster()
     try:
@@ -159,13 +165,13 @@ def test_the_loss_of_a_part_that_all_need_is_told_by_every_later_call(
             return bool(told)
 
         wait_until(refused, "the loss is reported")
-        assert told[0].startswith(f"the {role} ended ({how})")
+        assert told[0].startswith(f"the {role} ended ({how}")
     finally:
         cluster.close()
 
 
 def test_a_subscriber_that_fails_is_told_by_the_next_call(
-    make_cluster: MakeCluster, deployment: Callable[..., Deployment]
+    make_cluster: MakeCluster, deployment: Callable[..., CellSpec]
 ) -> None:
     cluster = make_cluster()
     try:

@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from clusters.local.ports import Ports
-from foundation.errors import EnvironmentUnfit, InputError
+from statefall.clusters.local.ports import Ports
+from statefall.records.errors import EnvironmentUnfit, InputError
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="elsewhere ports are remembered, not held")
 

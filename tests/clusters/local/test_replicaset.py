@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from clusters.local import lifecycle
-from clusters.local.lifecycle import PodState
-from clusters.local.replicaset import Plan, Wanted, in_order_of_removal, plan
+from statefall.clusters.local import lifecycle
+from statefall.clusters.local.lifecycle import PodState
+from statefall.clusters.local.replicaset import Changes, Wanted, in_order_of_removal, plan
 
 NOW_S = 1000.0
 
@@ -26,12 +26,12 @@ def names(pods: list[PodState]) -> str:
 
 
 def test_missing_pods_are_made_and_terminating_ones_do_not_count() -> None:
-    assert plan([], Wanted(3, "a"), NOW_S) == Plan(create=3)
-    assert plan([pod("x"), going(pod("y")), pod("z")], Wanted(3, "a"), NOW_S) == Plan(create=1)
+    assert plan([], Wanted(3, "a"), NOW_S) == Changes(create=3)
+    assert plan([pod("x"), going(pod("y")), pod("z")], Wanted(3, "a"), NOW_S) == Changes(create=1)
 
 
 def test_nothing_is_done_when_all_is_as_wanted() -> None:
-    assert plan([pod("x"), pod("y", ready_for_s=None)], Wanted(2, "a"), NOW_S) == Plan()
+    assert plan([pod("x"), pod("y", ready_for_s=None)], Wanted(2, "a"), NOW_S) == Changes()
 
 
 def test_the_unready_go_first_then_the_restarted_then_the_youngest() -> None:
@@ -46,35 +46,35 @@ def test_those_ready_for_longer_stay_on_a_logarithmic_scale() -> None:
 
 def test_scale_in_removes_the_surplus_only() -> None:
     pods = [pod("x"), pod("y"), pod("z")]
-    assert plan(pods, Wanted(1, "a"), NOW_S) == Plan(remove=("z", "y"))
-    assert plan(pods, Wanted(0, "a"), NOW_S) == Plan(remove=("z", "y", "x"))
+    assert plan(pods, Wanted(1, "a"), NOW_S) == Changes(remove=("z", "y"))
+    assert plan(pods, Wanted(0, "a"), NOW_S) == Changes(remove=("z", "y", "x"))
 
 
 def test_an_update_begins_with_one_new_pod_and_removes_none() -> None:
-    assert plan([pod("x"), pod("y")], Wanted(2, "b"), NOW_S) == Plan(create=1)
+    assert plan([pod("x"), pod("y")], Wanted(2, "b"), NOW_S) == Changes(create=1)
 
 
 def test_an_update_waits_until_the_new_pod_is_ready() -> None:
     pods = [pod("x"), pod("y"), pod("z", revision="b", ready_for_s=None)]
-    assert plan(pods, Wanted(2, "b"), NOW_S) == Plan()
+    assert plan(pods, Wanted(2, "b"), NOW_S) == Changes()
 
 
 def test_an_update_lets_one_old_pod_go_for_each_ready_new_one() -> None:
     pods = [pod("x"), pod("y"), pod("z", revision="b")]
-    assert plan(pods, Wanted(2, "b"), NOW_S) == Plan(remove=("y",))
+    assert plan(pods, Wanted(2, "b"), NOW_S) == Changes(remove=("y",))
     pods = [pod("x"), going(pod("y")), pod("z", revision="b")]
-    assert plan(pods, Wanted(2, "b"), NOW_S) == Plan(create=1)
+    assert plan(pods, Wanted(2, "b"), NOW_S) == Changes(create=1)
 
 
 def test_an_update_ends_with_the_wanted_number_of_new_pods() -> None:
     pods = [pod("x"), pod("y", revision="b"), pod("z", revision="b")]
-    assert plan(pods, Wanted(2, "b"), NOW_S) == Plan(remove=("x",))
-    assert plan(pods[1:], Wanted(2, "b"), NOW_S) == Plan()
+    assert plan(pods, Wanted(2, "b"), NOW_S) == Changes(remove=("x",))
+    assert plan(pods[1:], Wanted(2, "b"), NOW_S) == Changes()
 
 
 def test_an_update_removes_broken_old_pods_first_without_loss() -> None:
     pods = [pod("x"), pod("y", ready_for_s=None), pod("z", revision="b")]
-    assert plan(pods, Wanted(2, "b"), NOW_S) == Plan(remove=("y",))
+    assert plan(pods, Wanted(2, "b"), NOW_S) == Changes(remove=("y",))
 
 
 def test_no_step_of_an_update_leaves_fewer_ready_pods_than_wanted() -> None:

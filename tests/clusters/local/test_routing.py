@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from clusters.local import lifecycle
-from clusters.local.lifecycle import PodState
-from clusters.local.routing import changes, endpoints
-from clusters.local.traefik import COOKIE, Endpoint, Route
+from statefall.clusters.local import lifecycle
+from statefall.clusters.local.lifecycle import PodState
+from statefall.clusters.local.routing import COOKIE, Endpoint, Route, changes, endpoints
 
 STARTING = lifecycle.started(PodState("p", "u1", "127.0.0.1:1001", "a", created_s=0.0), "c", 0.0)
 READY = lifecycle.probed(STARTING, True, 1.0)

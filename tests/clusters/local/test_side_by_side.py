@@ -19,12 +19,12 @@ from typing import Any
 import httpx
 import pytest
 
-from clusters.local import LocalCluster, identity
-from clusters.local.places import CACHE_VARIABLE, LiveRun, replace_file
-from clusters.local.processes import MARKER, RECORD
-from clusters.local.recovery import recover, recover_all
-from clusters.protocol import Deployment
-from foundation.errors import InputError
+from statefall.clusters.local import LocalCluster, identity
+from statefall.clusters.local.directories import CACHE_VARIABLE, LiveRun, replace_file
+from statefall.clusters.local.processes import MARKER, RECORD
+from statefall.clusters.local.recovery import recover, recover_all
+from statefall.records.cells import CellSpec
+from statefall.records.errors import InputError
 from tests.clusters.local.watching import gone, processes_of, wait_until
 
 LINUX_ONLY = pytest.mark.skipif(
@@ -70,7 +70,7 @@ def run_key(run_dir: Path) -> str:
 
 
 def test_two_clusters_in_one_process_do_not_meet(
-    make_cluster: Callable[..., LocalCluster], deployment: Callable[..., Deployment]
+    make_cluster: Callable[..., LocalCluster], deployment: Callable[..., CellSpec]
 ) -> None:
     one, two = make_cluster(), make_cluster()
     try:
@@ -78,10 +78,10 @@ def test_two_clusters_in_one_process_do_not_meet(
         two.open()
         one.deploy(deployment(name="one", replicas=2))
         two.deploy(deployment(name="two", replicas=2))
-        assert httpx.get(one.target).json()["pod"].startswith("one-")
-        assert httpx.get(two.target).json()["pod"].startswith("two-")
+        assert httpx.get(one.base_url).json()["pod"].startswith("one-")
+        assert httpx.get(two.base_url).json()["pod"].startswith("two-")
         one.close()
-        assert httpx.get(two.target).json()["pod"].startswith("two-")
+        assert httpx.get(two.base_url).json()["pod"].startswith("two-")
     finally:
         one.close()
         two.close()
@@ -146,7 +146,8 @@ def test_recover_ends_what_is_left_and_no_foreign_process(
     """As where children outlive a killed harness: one is recorded, one is known by its key alone."""
     home = tmp_path / "run" / "cluster"
     home.mkdir(parents=True)
-    run = LiveRun.enter(cache, home)
+    run = LiveRun.planned(cache, home)
+    run.enter()
     (run.folder("store") / "store.rdb").write_text("data")
     waits = [sys.executable, "-c", "import signal; signal.pause()"]
     recorded = subprocess.Popen(waits)
@@ -215,7 +216,9 @@ def become_nobody() -> tuple[str, ...]:
     for command in (become, (*become, *read_all)):
         try:
             tried = subprocess.run(
-                [*command, sys.executable, "-c", "import clusters.local"], capture_output=True, check=False
+                [*command, sys.executable, "-c", "import statefall.clusters.local"],
+                capture_output=True,
+                check=False,
             )
         except FileNotFoundError:
             pytest.skip("setpriv (util-linux) is not installed")

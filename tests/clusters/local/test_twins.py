@@ -10,23 +10,25 @@ from pathlib import Path
 import httpx
 import pytest
 
-from clusters.local import LocalCluster
-from clusters.protocol import Deployment, Transition
-from foundation.terms import Balancer, Service, StateDesign
 from services.contract import LOGIN, POD_HEADER, PROFILE, SESSION_HEADER
+from statefall.clusters.local import LocalCluster
+from statefall.clusters.protocol import Transition
+from statefall.conductor.services import twins
+from statefall.records.cells import CellSpec
+from statefall.records.terms import Balancer, Service, StateDesign
 from tests.clusters.local.watching import Watch
 
 
 @pytest.fixture(scope="module")
 def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalCluster]:
-    cluster = LocalCluster(tmp_path_factory.mktemp("twins"))
+    cluster = LocalCluster(tmp_path_factory.mktemp("twins"), services=(twins(),))
     cluster.open()
     yield cluster
     cluster.close()
 
 
 def log_in(cluster: LocalCluster, user: int) -> httpx.Client:
-    client = httpx.Client(base_url=cluster.target, timeout=30.0)
+    client = httpx.Client(base_url=cluster.base_url, timeout=30.0)
     answer = client.post(LOGIN, json={"user": f"user{user}", "password": "shopper"})
     assert answer.status_code == 200, answer.text
     if token := answer.json().get("token"):
@@ -36,7 +38,7 @@ def log_in(cluster: LocalCluster, user: int) -> httpx.Client:
 
 
 def test_a_sticky_session_in_memory_is_lost_with_its_pod_and_no_other(cluster: LocalCluster) -> None:
-    cluster.deploy(Deployment("m1", Service.STATEFUL, StateDesign.MEMORY, Balancer.STICKY, 3))
+    cluster.deploy(CellSpec("m1", Service.STATEFUL, StateDesign.MEMORY, Balancer.STICKY, 3))
     clients = [log_in(cluster, user) for user in range(1, 7)]
     victim = cluster.pods()[0]
     watch = Watch(cluster)
@@ -57,7 +59,7 @@ def test_a_sticky_session_in_memory_is_lost_with_its_pod_and_no_other(cluster: L
 
 
 def test_a_session_with_the_client_survives_the_death_of_a_pod(cluster: LocalCluster) -> None:
-    cluster.deploy(Deployment("s1", Service.STATELESS, StateDesign.CLIENT, Balancer.PLAIN, 3))
+    cluster.deploy(CellSpec("s1", Service.STATELESS, StateDesign.CLIENT, Balancer.PLAIN, 3))
     with closing(log_in(cluster, 1)) as client:
         victim = cluster.pods()[0]
         watch = Watch(cluster)
@@ -72,7 +74,7 @@ def test_a_session_with_the_client_survives_the_death_of_a_pod(cluster: LocalClu
 
 def test_the_data_is_prepared_once(cluster: LocalCluster, tmp_path: Path, cache: Path) -> None:
     before = {path: path.stat().st_ino for path in (cache / "templates").iterdir() if path.is_dir()}
-    again = LocalCluster(tmp_path)
+    again = LocalCluster(tmp_path, services=(twins(),))
     try:
         again.open()
     finally:

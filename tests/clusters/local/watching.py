@@ -8,10 +8,10 @@ from collections.abc import Callable
 
 import psutil
 
-from clusters.local import LocalCluster
-from clusters.local.identity import environment_of, runs
-from clusters.local.processes import MARKER
-from clusters.protocol import Pod, PodTransition, Transition
+from statefall.clusters.local import LocalCluster
+from statefall.clusters.local.identity import environment_of, runs
+from statefall.clusters.local.processes import MARKER
+from statefall.clusters.protocol import Pod, PodTransition, Transition
 
 DEADLINE_S = 90.0
 """Far beyond what anything takes: the machine may be busy with other things."""
@@ -35,7 +35,7 @@ class Watch:
         with self._changed:
             return [seen for seen in self.seen if seen.pod.uid == pod.uid]
 
-    def words(self, pod: Pod) -> list[str]:
+    def message(self, pod: Pod) -> list[str]:
         """The same in words: `ready`, `endpoints fenced`, `container_exited signal 9`."""
         return [f"{seen.transition} {seen.detail}".strip() for seen in self.of(pod)]
 

@@ -19,6 +19,7 @@ from services.settings import Serialisation, SessionDesign, Settings
 from services.shop.cart import CartLine
 from services.stateful.app import make_sessions
 from services.store import Store
+from services.store_client import TIMEOUT_S
 from tests.services.backing import wait_until
 
 STATE_KEY = "a key that seals sessions in tests, long enough"
@@ -37,6 +38,8 @@ class Household:
     serialisation: Serialisation = Serialisation.JSON
     state_keys: tuple[str, ...] = (STATE_KEY,)
     store_replicas: int = 0
+    store_timeout_s: float = TIMEOUT_S
+    """How long each waits for the store; where what takes how long is not the point, be generous."""
     metrics: dict[str, Metrics] = field(default_factory=dict)
     stores: dict[str, Store] = field(default_factory=dict)
     sessions: dict[str, SessionStore] = field(default_factory=dict)
@@ -62,7 +65,13 @@ class Household:
             serialisation=self.serialisation,
         )
         metrics = self.metrics[boot] = Metrics(settings.pod, boot)
-        store = Store(self.store_url, metrics, connections=16, replicas=self.store_replicas)
+        store = Store(
+            self.store_url,
+            metrics,
+            connections=16,
+            replicas=self.store_replicas,
+            timeout_s=self.store_timeout_s,
+        )
         self.stores[boot] = store
         sessions = self.sessions[boot] = make_sessions(settings, store, SessionMeasures(metrics.registry))
         sessions.open()

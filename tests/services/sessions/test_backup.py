@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import stat
+import threading
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -11,6 +13,7 @@ from services.sessions import backup, restore
 from services.sessions.protocol import Change, Ended
 from services.sessions.session import Session
 from services.settings import SessionDesign
+from services.store_client import TIMEOUT_S
 from tests.services.backing import Valkey, free_port, wait_until
 from tests.services.sessions.conftest import MakeHousehold
 from tests.services.sessions.designs import Household, full_session, session
@@ -57,6 +60,26 @@ def test_what_was_saved_comes_back_whole(
         found = sessions.load(str(number))
         assert found is not None
         assert found.user_id == number
+
+
+@pytest.mark.parametrize("call", [save, bring_back])
+def test_a_store_that_is_slow_is_waited_for(
+    call: Callable[[Valkey, Path], int], house: Household, valkey: Valkey, file: Path
+) -> None:
+    """A shopper is not kept waiting, but a backup must not fail because the machine is busy."""
+    house.start("a").create(full_session())
+    assert save(valkey, file) == 0
+    outcomes: list[int] = []
+    command = threading.Thread(target=lambda: outcomes.append(call(valkey, file)))
+    valkey.pause()
+    try:
+        command.start()
+        command.join(3 * TIMEOUT_S)
+        gave_up = not command.is_alive()
+    finally:
+        valkey.resume()
+    command.join()
+    assert (gave_up, outcomes) == (False, [0])
 
 
 def test_a_backup_tells_nothing_and_is_for_its_owner_alone(

@@ -17,7 +17,7 @@ from services.sessions.protocol import Ended, SessionStore
 from services.sessions.session import Session
 from services.settings import SessionDesign
 from services.store import Store
-from services.store_client import connector
+from services.store_client import COMMAND_TIMEOUT_S, connector
 from tests.services.backing import together, wait_until
 from tests.services.sessions.designs import full_session, household, session
 from tests.services.sessions.processes import Browser, replicas
@@ -85,7 +85,7 @@ def test_a_cluster_is_counted_saved_and_restored(
     cluster_url: str, running_cluster: tuple[str, list[int]], tmp_path: Path
 ) -> None:
     file = tmp_path / "backup"
-    with household(SessionDesign.EXTERNAL, cluster_url) as house:
+    with household(SessionDesign.EXTERNAL, cluster_url, store_timeout_s=COMMAND_TIMEOUT_S) as house:
         sessions = house.start("a")
         for number in range(60):
             sessions.create(session(str(number)))

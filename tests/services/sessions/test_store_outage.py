@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from pathlib import Path
 
 import pytest
 
@@ -14,29 +13,43 @@ from tests.services.serving import Served
 from tests.services.sessions.processes import Answer, Browser, figure, replicas, wait_for_peers
 
 DEGRADED_ANSWERS = 30
-PATIENCE_S = 1.0
+TIMEOUT_S = 1.0
 READS = (contract.PROFILE, contract.DASHBOARD)
+REFUSED_WITHIN_A_REQUEST = 'statefall_store_refusals_total{reason="request"}'
+REFUSED_BY_A_FULL_STORE = 'statefall_store_refusals_total{reason="capacity"}'
 
 
-@pytest.fixture
-def store(tmp_path: Path) -> Iterator[Valkey]:
+@pytest.fixture(scope="module")
+def lasting(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Valkey]:
     """A store that forgets nothing when it is killed."""
-    server = Valkey(tmp_path)
+    server = Valkey(tmp_path_factory.mktemp("store"))
     server.start()
     yield server
     server.stop()
 
 
-@pytest.fixture(params=[SessionDesign.EXTERNAL, SessionDesign.WRITE_THROUGH])
-def served(request: pytest.FixtureRequest, database_url: str, store: Valkey) -> Iterator[Served]:
-    with replicas(request.param, database_url, store.url) as start:
+@pytest.fixture
+def store(lasting: Valkey) -> Iterator[Valkey]:
+    """It, running and empty."""
+    lasting.client.flushall()
+    yield lasting
+    if lasting.runs:
+        lasting.resume()
+    lasting.start()
+    lasting.client.config_set("maxmemory", 0)
+
+
+@pytest.fixture(scope="module", params=[SessionDesign.EXTERNAL, SessionDesign.WRITE_THROUGH])
+def served(request: pytest.FixtureRequest, database_url: str, lasting: Valkey) -> Iterator[Served]:
+    """One for all tests of a design: what it counts is compared with what it counted before."""
+    with replicas(request.param, database_url, lasting.url) as start:
         yield start("pod-a")
 
 
 @pytest.fixture
-def browser(served: Served) -> Browser:
+def browser(served: Served, store: Valkey) -> Browser:
     browser = Browser(1)
-    browser.login(served)
+    wait_until(lambda: browser.login(served).status == 200, "the store is found")
     for _ in range(3):
         assert browser.act(served).status == 200
     return browser
@@ -63,6 +76,7 @@ def test_a_session_degrades_while_the_store_is_away_and_is_whole_again(
     up: Callable[[Valkey], None],
 ) -> None:
     before = browser.profile(served).body
+    degraded = figure(served, "statefall_sessions_degraded_total")
     down(store)
     answers = [browser.send(served, "GET", READS[n % 2]) for n in range(DEGRADED_ANSWERS)]
     for answer in answers:
@@ -73,8 +87,8 @@ def test_a_session_degrades_while_the_store_is_away_and_is_whole_again(
         assert answer.body["preferences"] == before["preferences"]
         assert contract.VERSION_HEADER.lower() not in answer.headers
     # One that was slow because this machine was busy proves nothing; many would.
-    assert len([answer for answer in answers if answer.took_s > PATIENCE_S]) <= DEGRADED_ANSWERS // 10
-    assert figure(served, "statefall_sessions_degraded_total") == DEGRADED_ANSWERS
+    assert len([answer for answer in answers if answer.took_s > TIMEOUT_S]) <= DEGRADED_ANSWERS // 10
+    assert figure(served, "statefall_sessions_degraded_total") == degraded + DEGRADED_ANSWERS
     assert figure(served, "statefall_store_breaker_open") == 1
     up(store)
     assert when_whole(lambda: browser.profile(served)).body["version"] == 3
@@ -103,11 +117,12 @@ def test_no_write_is_acknowledged_that_has_nowhere_to_be_kept(
 
 
 def test_a_login_asks_a_silent_store_once(served: Served, browser: Browser, store: Valkey) -> None:
+    counted = ('statefall_store_errors_total{call="throttle_look"}', REFUSED_WITHIN_A_REQUEST)
+    errors, refusals = (figure(served, name) for name in counted)
     store.pause()
     answer = browser.login(served)
     assert (answer.status, answer.code) == (503, "store_unavailable")
-    assert figure(served, 'statefall_store_errors_total{call="throttle_look"}') == 1
-    assert figure(served, 'statefall_store_refusals_total{reason="request"}') == 3
+    assert [figure(served, name) for name in counted] == [errors + 1, refusals + 3]
     store.resume()
     wait_until(lambda: browser.login(served).status == 200, "the store is found")
 
@@ -134,11 +149,12 @@ def test_the_replica_stays_ready_so_that_degraded_answers_are_given_at_all(
 def test_a_full_store_still_answers_reads_and_says_so_for_writes(
     served: Served, browser: Browser, store: Valkey
 ) -> None:
+    refused = figure(served, REFUSED_BY_A_FULL_STORE)
     store.client.config_set("maxmemory", 1)
     assert browser.profile(served).session == "known"
     answer = browser.act(served)
     assert (answer.status, answer.code) == (503, "store_unavailable")
-    assert figure(served, 'statefall_store_refusals_total{reason="capacity"}') == 1
+    assert figure(served, REFUSED_BY_A_FULL_STORE) == refused + 1
     assert figure(served, "statefall_store_breaker_open") == 0
     assert browser.send(served, "POST", contract.LOGOUT, {}).status == 200
     store.client.config_set("maxmemory", 0)

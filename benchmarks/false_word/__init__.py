@@ -1,0 +1,1 @@
+"""A healthy service under a network and processes that are not: the ledger must accuse nobody."""

@@ -1,0 +1,1 @@
+"""The command line: a module for each command; they parse, call and print, and decide nothing."""

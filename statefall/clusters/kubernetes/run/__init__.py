@@ -1,0 +1,4 @@
+"""What a run does while it has the namespace: infrastructure, rollout, load, faults.
+
+May import `observe`, `ownership`, `api` and `objects`.
+"""

@@ -1,0 +1,4 @@
+"""The service under test: its file, and what its replicas say of themselves.
+
+May import `statefall.records` and `statefall.content`.
+"""

@@ -118,6 +118,8 @@ def test_a_lame_duck_ends_within_the_graceful_timeout(environ: dict[str, str]) -
 def test_a_connection_that_waits_to_be_accepted_is_answered(served: Served) -> None:
     worker = served.worker()
     worker.suspend()
+    # Of two signals that wait, a process that was not scheduled meanwhile would take SIGTERM first.
+    wait_until(lambda: worker.status() == psutil.STATUS_STOPPED, "the worker stands still")
     with served.connect() as connection:
         connection.sendall(
             f"GET {contract.LIVE} HTTP/1.1\r\nHost: shop\r\nConnection: close\r\n\r\n".encode()

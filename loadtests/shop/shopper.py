@@ -85,6 +85,11 @@ class ShopUser(VirtualUser):
             self._live.close()
         self._client.close()
 
+    def awaits_audit(self) -> None:
+        """See `VirtualUser.awaits_audit`."""
+        if self._session is not None:
+            self._session.awaits_audit()
+
     def audit(self) -> None:
         """See `VirtualUser.audit`."""
         talks = self._session is not None and self._session.promises.conversation.holds_anything

@@ -64,6 +64,8 @@ class JourneySession:
     """Promises that were compared since the mark."""
     _audited: frozenset[str] | None = None
     """Promises that the last audit asked for; None: there was none since the mark."""
+    _awaits_audit: bool = False
+    """An audit is due, or could not be made."""
     _recognised: bool = True
     """An answer knew the session since the mark."""
     _invariants: dict[str, Invariant] = field(default_factory=dict)
@@ -91,7 +93,7 @@ class JourneySession:
     def verdict(self) -> Verdict:
         """As of now."""
         asked = self.holds if self._audited is None else self._audited
-        unseen = not self._recognised or not self._compared.issuperset(asked)
+        unseen = self._awaits_audit or not self._recognised or not self._compared.issuperset(asked)
         if self.worst is Verdict.KEPT and (self.state is SessionState.SUSPECT or self.undecided or unseen):
             return Verdict.INDETERMINATE
         return self.worst
@@ -109,12 +111,18 @@ class JourneySession:
         self.home_at_mark = self.home
         self.worst = Verdict.KEPT
         self._compared.clear()
-        self._audited, self._recognised = None, False
+        self._audited, self._awaits_audit, self._recognised = None, False, False
         return self.home
+
+    def awaits_audit(self) -> None:
+        """Until an audit has read what was promised, it is undecided whether the session was kept."""
+        self._awaits_audit = True
+        if self.history is not None:
+            self.history.word(audit=None)
 
     def audited(self, names: tuple[str, ...]) -> None:
         """An audit has read these promises, all that there were; later ones leave nothing open."""
-        self._audited = frozenset(names)
+        self._audited, self._awaits_audit = frozenset(names), False
         if self.history is not None:
             self.history.word(audit=list(names))
 

@@ -50,6 +50,10 @@ class VirtualUser(ABC):
     def close(self) -> None:
         """Drop all connections."""
 
+    @abstractmethod
+    def awaits_audit(self) -> None:
+        """From now on only what the audit reads decides; called from another greenlet."""
+
     def arrive(self) -> None:  # noqa: B027 - most have nothing to do
         """Before the first step."""
 
@@ -81,6 +85,7 @@ class VirtualUser(ABC):
         if not self.has_session or self.stopping:
             done.set()
         else:
+            self.awaits_audit()
             self._audits.append((time.monotonic() + delay_s, done))
             self._nudge.set()
         return done

@@ -68,3 +68,17 @@ def test_another_mark_asks_anew() -> None:
     held.mark()
     show(held, "title", "a")
     assert held.verdict is Verdict.INDETERMINATE
+
+
+def test_an_audit_that_is_due_and_never_made_leaves_it_undecided() -> None:
+    held = session("title")
+    promise(held, "title", "a")
+    held.mark()
+    show(held, "title", "a")
+    verdicts = [held.verdict]
+    held.awaits_audit()
+    show(held, "title", "a")
+    verdicts.append(held.verdict)
+    held.audited(("title",))
+    verdicts.append(held.verdict)
+    assert verdicts == [Verdict.KEPT, Verdict.INDETERMINATE, Verdict.KEPT]

@@ -26,6 +26,7 @@ class Kept:
     user: str
     cart: dict[str, int] = field(default_factory=dict)
     name: str | None = None
+    forgotten: bool = False
 
 
 def healthy(*_: object) -> None:

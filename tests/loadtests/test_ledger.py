@@ -104,6 +104,16 @@ def test_a_session_that_was_not_read_since_the_mark_is_indeterminate() -> None:
     assert desk.record_verdict() is Verdict.INDETERMINATE
 
 
+def test_what_was_seen_before_an_audit_is_due_does_not_decide() -> None:
+    desk = after_two_adds()
+    desk.registry.mark()
+    assert not desk.see(known(version=2, lines={5: 2, 9: 1}))
+    desk.session.awaits_audit()
+    assert desk.record_verdict() is Verdict.INDETERMINATE
+    assert not desk.see(known(version=2, lines={5: 2, 9: 1}))
+    assert desk.record_verdict() is Verdict.KEPT
+
+
 def test_a_version_alone_does_not_decide_for_a_cart_that_nobody_looked_into() -> None:
     desk = after_two_adds()
     desk.registry.mark()

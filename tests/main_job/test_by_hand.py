@@ -86,7 +86,8 @@ def descendants(up: Up) -> list[psutil.Process]:
 
 def files(folder: Path) -> set[str]:
     """What lies there, but for what the replicas note of themselves."""
-    return {str(path.relative_to(folder)) for path in folder.rglob("*") if path.suffix != ".diary"}
+    noted = {".diary", ".probed"}
+    return {str(path.relative_to(folder)) for path in folder.rglob("*") if path.suffix not in noted}
 
 
 def pid_of(url: str) -> int:

@@ -101,6 +101,10 @@ class SessionLedger:
         self._promises.forget_sights()
         return self.home
 
+    def awaits_audit(self) -> None:
+        """What was seen until now says nothing of the end: until all is seen again, it is undecided."""
+        self._promises.forget_sights()
+
     def observe(self, write: Write | None, outcome: RequestOutcome, at_s: float) -> tuple[Finding, ...]:
         """Take in how a request of this session ended. A session that is lost must not be used again."""
         self._now_s = at_s

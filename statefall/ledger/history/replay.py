@@ -201,7 +201,10 @@ class Replay:
         elif word == "settle":
             self._found(session, ledger.settle(session.by, float(line["at"])))
         elif word == "audit":
-            ledger.audited(tuple(_text(name) for name in line["audit"]))
+            if line["audit"] is None:
+                ledger.awaits_audit()
+            else:
+                ledger.audited(tuple(_text(name) for name in line["audit"]))
         elif word == "became":
             ledger.became(line["became"], unpack(line["who"]))
         elif word == "session":

@@ -166,6 +166,11 @@ class JourneyUser(VirtualUser):
         if answered and self.exchanges.session is session and session.undecided:
             self.exchanges.settle()
 
+    def awaits_audit(self) -> None:
+        """See `VirtualUser.awaits_audit`."""
+        if self.exchanges.session is not None:
+            self.exchanges.session.awaits_audit()
+
     def audit(self) -> None:
         """See `VirtualUser.audit`."""
         self.exchanges.hang_up()

@@ -40,7 +40,7 @@ def listed(folder: Path) -> set[Path]:
 def manifests() -> set[Path]:
     """Files with objects for an API server: no settings of other programs."""
     found = set()
-    for file in K8S.rglob("*.yaml"):
+    for file in set(K8S.rglob("*.yaml")) - set((K8S / "chart").rglob("*.yaml")):  # templates, and values
         documents = yaml.safe_load_all(file.read_text())
         versions = [str(document["apiVersion"]) for document in documents if "kind" in (document or {})]
         if any(

@@ -78,8 +78,7 @@ def comparable(objects: Any) -> dict[tuple[str, str], Any]:
         if each["kind"] == "Namespace":
             continue  # a release is made in one that is there
         template = each.get("spec", {}).get("template", {})
-        for described in (each["metadata"], template.get("metadata", {})):
-            described.get("labels", {}).pop("app.kubernetes.io/managed-by", None)
+        each["metadata"]["labels"].pop("app.kubernetes.io/managed-by")
         for container in template.get("spec", {}).get("containers", ()):
             for named in ("env", "ports"):
                 container.get(named, []).sort(key=lambda entry: entry["name"])

@@ -10,8 +10,9 @@ one source, and a test compares what both render.
 
 {{/* Namespace and labels that all objects have, and their pods. Takes a dict: object, root. */}}
 {{- define "statefall.common" -}}
-{{- $labels := dict "app.kubernetes.io/part-of" "statefall" "app.kubernetes.io/instance" .root.Release.Name "app.kubernetes.io/managed-by" .root.Release.Service -}}
-{{- $_ := set .object.metadata "labels" (merge $labels (.object.metadata.labels | default dict)) -}}
+{{- $labels := dict "app.kubernetes.io/part-of" "statefall" "app.kubernetes.io/instance" .root.Release.Name -}}
+{{- $own := dict "app.kubernetes.io/managed-by" .root.Release.Service -}}
+{{- $_ := set .object.metadata "labels" (merge $own $labels (.object.metadata.labels | default dict)) -}}
 {{- if not (has .object.kind (list "IngressClass" "ClusterRole" "ClusterRoleBinding")) -}}
 {{- $_ := set .object.metadata "namespace" .root.Release.Namespace -}}
 {{- end -}}

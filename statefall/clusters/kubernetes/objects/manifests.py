@@ -132,10 +132,9 @@ def _master_arguments(arguments: list[str], workers: int) -> list[str]:
 
 
 def _settle(manifest: Object, target: RunTarget, run: str) -> Object:
-    made = {RUN_LABEL: run, MANAGED_BY: "statefall"}
-    manifest["metadata"].setdefault("labels", {}).update(made)
+    manifest["metadata"].setdefault("labels", {}).update({RUN_LABEL: run, MANAGED_BY: "statefall"})
     if "template" in manifest.get("spec", {}):
-        manifest["spec"]["template"]["metadata"]["labels"].update(made)
+        manifest["spec"]["template"]["metadata"]["labels"][RUN_LABEL] = run
     if manifest["kind"] == "Namespace":
         manifest["metadata"]["name"] = target.namespace
     else:

@@ -23,6 +23,7 @@ PLAIN_DATA = {
     "statefall/conductor/comparability.py": "the plan.json of a run, of old ones too",
     "statefall/conductor/documents.py": "an experiment as a person wrote it",
     "statefall/conductor/experiment.py": "an experiment as a person wrote it",
+    "statefall/conductor/live": "figures on their way to the page's script",
     "statefall/conductor/plan.py": "a plan on its way to plan.json",
     "statefall/conductor/progress.py": "lines for machines",
     "loadtests/shop/ledger/answer.py": "the JSON of an answer",

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 
 import click
 
-from statefall.cli import advise, check, compare, doctor, fault, new, recover, report, results, run, up
+from statefall.cli import advise, check, compare, doctor, fault, new, recover, report, results, run, ui, up
 from statefall.cli.terminal import debugging, own_lines_only
 from statefall.records.errors import InputError, Interrupted, StatefallError
 
@@ -31,6 +31,7 @@ for command in (
     run.command,
     new.command,
     up.command,
+    ui.command,
     fault.command,
     report.command,
     check.command,

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import shlex
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 
 import click
@@ -11,6 +13,7 @@ import click
 from statefall.clusters import registry
 from statefall.conductor.choice import open_cluster, plan_for, preview, refuse_unfit, without_lacking
 from statefall.conductor.journeys import refuse_bad_journeys
+from statefall.conductor.live import LiveFigures, LivePage, PageReporter
 from statefall.conductor.progress import reporter
 from statefall.conductor.reading import find, read
 from statefall.conductor.run import Request, execute
@@ -94,6 +97,9 @@ def ports_of(context: click.Context, parameter: click.Parameter, value: str | No
     help="Work on a service that stands in a namespace without the label of Statefall.",
 )
 @click.option(
+    "--ui", "with_page", is_flag=True, help="Serve a page on loopback that shows the run as it goes."
+)
+@click.option(
     "--json", "as_json", is_flag=True, help="Print progress and the summary as JSON lines on standard output."
 )
 def command(
@@ -108,6 +114,7 @@ def command(
     only_plan: bool,
     dry_run: bool,
     confirmed: bool,
+    with_page: bool,
     as_json: bool,
 ) -> int:
     """Run EXPERIMENT: a shipped one by name, or a YAML file. The default shows the essence in two minutes.
@@ -129,18 +136,36 @@ def command(
     request = Request(
         plan=plan, out=out, cluster_kind=cluster, rerun=_rerun(experiment, cluster, seed, repeats, overrides)
     )
-    summary, folder = execute(
-        request,
-        open_cluster=lambda run_dir: open_cluster(cluster, run_dir, plan, ports=ports, confirmed=confirmed),
-        reporter=reporter(as_json=as_json),
-        clock=system_clock,
-    )
+    with _page(experiment) if with_page else nullcontext() as figures:
+        told = reporter(as_json=as_json)
+        summary, folder = execute(
+            request,
+            open_cluster=lambda run_dir: open_cluster(
+                cluster, run_dir, plan, ports=ports, confirmed=confirmed
+            ),
+            reporter=told if figures is None else PageReporter(told, figures),
+            clock=system_clock,
+        )
+        if figures is not None:
+            figures.end(str((folder / "report.html").resolve()))
     if as_json:
         click.echo(_one_line(summary))
     else:
         print_table(summary, stream=sys.stdout)
         click.echo(f"report: {folder / 'report.html'}")
     return EXIT_CODES[summary.verdict]
+
+
+@contextmanager
+def _page(experiment: str) -> Iterator[LiveFigures]:
+    figures = LiveFigures(experiment)
+    page = LivePage(figures)
+    click.echo(f"live page: {page.open()}", err=True)
+    try:
+        yield figures
+    finally:
+        figures.end()
+        page.close()
 
 
 def _rerun(experiment: str, cluster: str, seed: int, repeats: int, overrides: tuple[str, ...]) -> str:

@@ -8,6 +8,7 @@ import click
 
 from statefall.cli.run import ports_of
 from statefall.conductor.choice import open_cluster, refuse_unfit, without_lacking
+from statefall.conductor.held_page import HeldPage
 from statefall.conductor.journeys import refuse_bad_journeys
 from statefall.conductor.one_cell import Chosen, plan_of_one
 from statefall.conductor.reading import find
@@ -35,6 +36,12 @@ LOCAL = "local"
 @click.option("--replicas", type=click.IntRange(1, 500), help="How many; the experiment says it otherwise.")
 @click.option("--load", "with_load", is_flag=True, help="Let the experiment's shoppers in, too.")
 @click.option(
+    "--ui",
+    "with_page",
+    is_flag=True,
+    help="Serve a page on loopback with the sessions, and buttons for faults.",
+)
+@click.option(
     "--seed", type=click.IntRange(0, 2**63 - 1), default=1, show_default=True, help="Of the shoppers."
 )
 @click.option(
@@ -57,6 +64,7 @@ def command(
     balancer: str | None,
     replicas: int | None,
     with_load: bool,
+    with_page: bool,
     seed: int,
     overrides: tuple[str, ...],
     ports: range | None,
@@ -73,15 +81,21 @@ def command(
     if with_load:
         refuse_bad_journeys(plan)
     (cell,) = plan.cells
-    journal = hold_up(
-        cell,
-        out=out,
-        open_cluster=lambda folder: open_cluster(LOCAL, folder, plan, ports=ports),
-        with_load=with_load,
-        clock=system_clock,
-        say=_say,
-        announce=lambda addresses: _announce(cell, addresses),
-    )
+    page = HeldPage(cell) if with_page else None
+    try:
+        journal = hold_up(
+            cell,
+            out=out,
+            open_cluster=lambda folder: open_cluster(LOCAL, folder, plan, ports=ports),
+            with_load=with_load,
+            clock=system_clock,
+            say=_say,
+            announce=lambda addresses: _announce(cell, addresses, page),
+            watch=page.figures.event if page is not None else lambda event: None,
+        )
+    finally:
+        if page is not None:
+            page.close()
     if journal is not None:
         click.echo(f"journal: {journal / 'events.jsonl'}")
 
@@ -90,13 +104,15 @@ def _say(line: str) -> None:
     click.echo(line, err=True)
 
 
-def _announce(cell: PlannedCell, addresses: UpAddresses) -> None:
+def _announce(cell: PlannedCell, addresses: UpAddresses, page: HeldPage | None) -> None:
     lines = [f"up: {cell.service} ({cell.state}), {cell.balancer}, {cell.replicas} replicas"]
     lines += [f"  {name:<8}  {url}" for name, url in addresses.urls[:1]]
     lines += [f"  pod       http://{pod.address}  {pod.name}" for pod in addresses.pods]
     lines += [f"  {name:<8}  {url}" for name, url in addresses.urls[1:]]
     if addresses.load:
         lines.append(f"  load      {addresses.load}  (Locust's page, {len(cell.shoppers)} shoppers)")
+    if page is not None:
+        lines.append(f"  page      {page.open(addresses)}  (sessions, and buttons for faults)")
     lines += [f"  folder    {addresses.folder}", "hit it from another terminal: statefall fault kill"]
     lines.append("end it: Ctrl-C")
     click.echo("\n".join(lines))

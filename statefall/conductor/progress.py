@@ -87,7 +87,8 @@ class Reporter(Protocol):
         """Nothing more will come; called on every way out."""
 
 
-def _title(cell: PlannedCell, number: int, cells: int) -> str:
+def title(cell: PlannedCell, number: int, cells: int) -> str:
+    """The line with which a cell begins."""
     faults = ", ".join(fault.kind for fault in cell.faults) or "no fault"
     arm = f"{cell.service} ({cell.state}), {cell.balancer}, {cell.replicas} replicas"
     if cell.variant:
@@ -129,7 +130,7 @@ class LiveReporter:
     def cell(self, cell: PlannedCell, number: int) -> None:
         self._seen = Seen()
         self._progress.update(self._task, completed=(number - 1) * self._cell_s)
-        self.console.print(_title(cell, number, self._cells))
+        self.console.print(title(cell, number, self._cells))
 
     def event(self, event: Event) -> None:
         self._seen.take(event)
@@ -162,7 +163,7 @@ class PlainReporter:
 
     def cell(self, cell: PlannedCell, number: int) -> None:
         self._seen = Seen()
-        self._line(_title(cell, number, self._cells))
+        self._line(title(cell, number, self._cells))
 
     def event(self, event: Event) -> None:
         self._seen.take(event)

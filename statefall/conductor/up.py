@@ -25,7 +25,7 @@ from statefall.records.cells import PlannedCell
 from statefall.records.clock import Clock
 from statefall.records.errors import InputError, Interrupted, RunInvalid, StatefallError
 from statefall.records.events import Event, SessionsMarked, Tick
-from statefall.records.faults import Hits, PlannedFault
+from statefall.records.faults import FaultKind, Hits, PlannedFault
 from statefall.records.load import LoadConfig
 from statefall.results.record import RunRecorder, new_run_id
 
@@ -46,6 +46,8 @@ class UpAddresses:
     """Locust's page; empty without load."""
     folder: Path
     """Of the run: `statefall fault --run` takes it."""
+    faults: tuple[FaultKind, ...] = ()
+    """What can be done to it by hand."""
 
 
 @dataclass(slots=True)
@@ -57,6 +59,8 @@ class HeldService:
     recorder: RunRecorder
     clock: Clock
     say: Say
+    watch: Callable[[Event], None] = lambda event: None
+    """Told of everything that is recorded."""
     faults: int = field(default=0, init=False)
     """How many were carried out."""
     _transitions: queue.SimpleQueue[PodTransition] = field(default_factory=queue.SimpleQueue, init=False)
@@ -91,7 +95,16 @@ class HeldService:
         self.cluster.deploy(self.cell)
         url = self._start_load() if with_load else ""
         self._drain(tell=False)
-        return UpAddresses(tuple(self._urls().items()), self.cluster.pods(), url, self.recorder.path)
+        urls = self._urls()
+        faults = tuple(kind for kind in FaultKind if self._can_be_done(kind, urls))
+        return UpAddresses(tuple(urls.items()), self.cluster.pods(), url, self.recorder.path, faults)
+
+    def _can_be_done(self, kind: FaultKind, urls: Mapping[str, str]) -> bool:
+        try:
+            refuse_lacking(self.cluster.kind, needs_of_fault(kind))
+        except InputError:
+            return False
+        return kind.traits.hits is not Hits.STORE or "store" in urls
 
     def _urls(self) -> Mapping[str, str]:
         return self.cluster.addresses() if isinstance(self.cluster, Reachable) else {}
@@ -198,6 +211,7 @@ class HeldService:
 
     def _keep(self, event: Event) -> None:
         self.recorder.record(event)
+        self.watch(event)
         if line := self._lines.of(event):
             self.say(line)
         if self._caller is not None:
@@ -223,6 +237,7 @@ class HeldService:
             return
         for event in events:
             self.recorder.record(event)
+            self.watch(event)
             if isinstance(event, Tick) and event.lost_so_far > self._lost:
                 self._lost = event.lost_so_far
                 self.say(f"load: {event.live_sessions} live sessions, {event.lost_so_far} lost so far")
@@ -244,6 +259,7 @@ def hold_up(
     clock: Clock,
     say: Say,
     announce: Callable[[UpAddresses], None],
+    watch: Callable[[Event], None] = lambda event: None,
 ) -> Path | None:
     """Bring it up and hold it until a signal; the journal of the faults, where there were any.
 
@@ -254,7 +270,7 @@ def hold_up(
     with OrderlyInterrupts():
         recorder = RunRecorder.create(out, new_run_id("up", clock))
         try:
-            held = HeldService(cell, open_cluster(recorder.path), recorder, clock, say)
+            held = HeldService(cell, open_cluster(recorder.path), recorder, clock, say, watch)
             held.run(announce, with_load=with_load)
         finally:
             journal = recorder.path if held is not None and held.faults else None

@@ -16,7 +16,8 @@ from tests.k8s.conftest import COMPONENTS, K8S, OPERATOR
 from tests.k8s.test_overlays import COOKIE, annotations_of, one, state_of
 
 Rendered = dict[str, tuple[Object, ...]]
-RECOMMENDED = {f"app.kubernetes.io/{name}" for name in ("instance", "managed-by", "part-of")}
+OF_PODS = {f"app.kubernetes.io/{name}" for name in ("instance", "part-of")}
+RECOMMENDED = {"app.kubernetes.io/managed-by", *OF_PODS}
 
 
 def combined(here: Path, names: Sequence[str]) -> tuple[Object, ...]:
@@ -87,7 +88,7 @@ def test_every_object_carries_the_recommended_labels(rendered: Rendered) -> None
         for manifest in objects:
             assert labels_of(manifest).keys() >= RECOMMENDED, f"{folder}: {name_of(manifest)}"
             if "template" in manifest.get("spec", {}):
-                assert labels_of(manifest["spec"]["template"]).keys() >= RECOMMENDED
+                assert labels_of(manifest["spec"]["template"]).keys() >= OF_PODS
 
 
 def test_the_version_of_a_workload_is_that_of_its_image(rendered: Rendered) -> None:

@@ -86,6 +86,10 @@ RUN_BY: Final = {
     "statefall run rollout.yaml": (
         f"{_FIRST}::test_the_first_ends_in_a_true_table_about_an_app_with_sessions_in_memory"
     ),
+    "statefall run --ui": "tests/shipped/test_live_page.py::test_a_run_is_watched_until_its_report",
+    "statefall ui": (
+        "tests/shipped/test_live_page.py::test_a_button_kills_a_replica_and_its_sessions_are_told_lost"
+    ),
     "statefall up": f"{_FIRST}::test_the_second_holds_the_app_up_to_be_hit_by_hand",
     "statefall fault": f"{_FIRST}::test_the_second_holds_the_app_up_to_be_hit_by_hand",
     "pip install '/path/to/the/checkout[local]'": (

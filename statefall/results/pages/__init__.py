@@ -19,12 +19,13 @@ _REPORT: Final = Path(report.__file__).parent
 
 def draw(template: str, **view: Any) -> str:
     """The page as text: equal bytes for equal views."""
-    text: str = (
-        _environment()
-        .get_template(template)
-        .render(style=_text(_REPORT / "page.css") + _text(HERE / "pages.css"), **view)
-    )
+    text: str = _environment().get_template(template).render(style=stylesheet(), **view)
     return text
+
+
+def stylesheet() -> str:
+    """The report's sheet, and what other pages need besides."""
+    return _text(_REPORT / "page.css") + _text(HERE / "pages.css")
 
 
 def script(name: str) -> str:

@@ -25,7 +25,7 @@ shipped-alone shipped-beside: export PYTHONDONTWRITEBYTECODE :=
 shipped-alone: $(SETUP)
 	$(BIN)/pytest -m "shipped and not kubernetes" $(ALONE) $(PYTEST_ARGS)
 shipped-beside: $(SETUP)
-	$(BIN)/pytest -m "shipped and not kubernetes" $(ALONE:%=--ignore %) --numprocesses 2 $(SPREAD) $(PYTEST_ARGS)
+	$(BIN)/pytest -m "shipped and not kubernetes" $(ALONE:%=--ignore %) --numprocesses 3 $(SPREAD) $(PYTEST_ARGS)
 
 lint: $(SETUP)
 	$(BIN)/ruff check .

@@ -184,7 +184,7 @@ def cell_plan(cell: PlannedCell, experiment: Experiment) -> CellPlan:
 
 def _gates(cell: PlannedCell, experiment: Experiment) -> tuple[GateRule, ...]:
     """Those of the file that are for this cell, after the one that every cell has."""
-    asked = [GateRule(gate.gate, gate.value) for gate in experiment.gates if _applies(gate.when, cell)]
+    asked = [gate.rule() for gate in experiment.gates if _applies(gate.when, cell)]
     implied = GateRule(GateName.NO_WRONG_STATE)
     return (implied, *(rule for rule in asked if rule != implied))
 

@@ -6,6 +6,7 @@ and fail the other is not decided.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -14,6 +15,7 @@ from statefall.records.verdicts import Answers, RealtimeCounts, Verdict
 from statefall.results.model import (
     GateName,
     GateResult,
+    Latency,
     PhaseSessions,
     Prediction,
     Reconciliation,
@@ -23,6 +25,8 @@ from statefall.results.model import (
 )
 from statefall.results.reconciliation import VICTIM_HELD
 from statefall.results.run_head import GateRule
+from statefall.results.timeline import CellTimeline
+from statefall.results.windows import judge_window
 
 _AS_TOLD: Final = (Verdict.ROLLED_BACK, Verdict.DUPLICATED, Verdict.FOREIGN, Verdict.MISROUTED)
 
@@ -43,6 +47,9 @@ class Observations:
     realtime: RealtimeCounts
     wrong_state: WrongState
     from_homes: Prediction = field(default_factory=Prediction)
+    timeline: CellTimeline | None = None
+    latency_ms: Mapping[str, Latency] = field(default_factory=dict)
+    """By phase; with the timeline, what windows are measured by."""
 
 
 def judge_gate(rule: GateRule, found: Observations) -> GateResult:
@@ -86,6 +93,9 @@ def judge_gate(rule: GateRule, found: Observations) -> GateResult:
         case GateName.NO_WRONG_MESSAGE:
             wrong = found.realtime.duplicated + found.realtime.forgotten
             return _gate(rule, wrong == 0, wrong, "messages delivered twice, and chats forgotten")
+        case GateName.FIGURE:
+            assert found.timeline is not None
+            return judge_window(rule, found.timeline, found.latency_ms)
         case GateName.BOOKS_BALANCE:
             off = [each.name for each in found.books if each.holds is False]
             note = (

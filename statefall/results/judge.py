@@ -113,6 +113,7 @@ def judge_cell(plan: CellPlan, timeline: CellTimeline, load: LoadResult | None) 
     realtime = load.realtime if load else RealtimeCounts()
     answers = dict(load.answers_by_phase) if load else {}
     wrong = WrongState.of(timeline.losses, plan.allowed)
+    latency_ms = _latencies(plan.name, load)
     found = Observations(
         sessions,
         by_phase,
@@ -124,6 +125,8 @@ def judge_cell(plan: CellPlan, timeline: CellTimeline, load: LoadResult | None) 
         realtime,
         wrong,
         narrow.lost,
+        timeline,
+        latency_ms,
     )
     gates = tuple(judge_gate(rule, found) for rule in plan.gates) if load else ()
     faults = outcomes(timeline)
@@ -156,7 +159,7 @@ def judge_cell(plan: CellPlan, timeline: CellTimeline, load: LoadResult | None) 
         prediction_basis=forecast.basis,
         requests=load.requests if load else _requests_so_far(timeline),
         throughput_per_s=_throughput(timeline, load),
-        latency_ms=_latencies(plan.name, load),
+        latency_ms=latency_ms,
         recovery_s=worst([fault.recovery_s for fault in faults]),
         faults=faults,
         books=reconciled,

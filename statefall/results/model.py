@@ -66,6 +66,8 @@ class GateName(StrEnum):
     """No message came to a connection twice, and no connection's own chat was forgotten."""
     BOOKS_BALANCE = "books_balance"
     """All reconciliations of the cell hold."""
+    FIGURE = "figure"
+    """A figure of the load, in a phase or in a window after the fault, keeps to its limit."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,6 +6,7 @@ It is written when the run begins, so that a run that never ended can still be j
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from enum import StrEnum
 from typing import Annotated, Final
 
 from statefall.codec import Codec, formerly, unless_empty
@@ -16,12 +17,59 @@ from statefall.records.verdicts import Verdict
 from statefall.results.model import GateName
 
 
+class Figure(StrEnum):
+    """What of the load a window measures."""
+
+    THROUGHPUT_PER_S = "throughput_per_s"
+    """Completed requests."""
+    FAILED = "failed"
+    FAILED_SHARE = "failed_share"
+    """Of all requests that ended."""
+    LIVE_SESSIONS = "live_sessions"
+    """The fewest."""
+    P50_MS = "p50_ms"
+    P90_MS = "p90_ms"
+    P99_MS = "p99_ms"
+    MAX_MS = "max_ms"
+
+
+class Since(StrEnum):
+    """The moment of a fault at which a window begins; of several faults the last."""
+
+    ACT = "act"
+    OBSERVED = "observed"
+    RECOVERED = "recovered"
+
+
+class Bound(StrEnum):
+    """On which side of the limit the figure has to be."""
+
+    AT_MOST = "at_most"
+    AT_LEAST = "at_least"
+
+
+@dataclass(frozen=True, slots=True)
+class Window:
+    """A figure, and when: in a phase, or from a moment of the fault on."""
+
+    figure: Figure
+    bound: Bound = Bound.AT_MOST
+    phase: str = ""
+    since: Since | None = None
+    within_s: float | None = None
+    """So long; null: to the end of the load."""
+    of: str = ""
+    """The limit is a share of the same figure in this phase."""
+
+
 @dataclass(frozen=True, slots=True)
 class GateRule:
     """A rule that the cell has to meet; `limit` where the rule has one."""
 
     name: GateName
     limit: float | None = None
+    window: Annotated[Window | None, unless_empty()] = None
+    """Of the rule `figure` alone."""
 
 
 @dataclass(frozen=True, slots=True)

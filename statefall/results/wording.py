@@ -78,6 +78,7 @@ GATES: Final[Mapping[GateName, str]] = {
     GateName.MESSAGES_LOST_AT_MOST: "messages lost on open connections, at most",
     GateName.NO_WRONG_MESSAGE: "no message delivered twice, no chat forgotten",
     GateName.BOOKS_BALANCE: "every reconciliation holds",
+    GateName.FIGURE: "a figure of the load keeps to its limit",
 }
 FAILURES: Final[Mapping[RequestFailure, str]] = {
     RequestFailure.BAD_GATEWAY: "the balancer got no whole answer from a replica",

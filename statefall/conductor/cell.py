@@ -125,6 +125,8 @@ class CellRun:
         )
         phases = self.experiment.phases
         self._channel.wait_ready()
+        if self.cell.under_test is not None and self.cell.under_test.attached is not None:
+            self._scrape(self.cluster.pods(), LAST_SCRAPE_S)  # it has served before, and counted
         self._phase("warmup")
         begin = self._channel.start().monotonic_s
         self._until(begin + phases.warmup_s)

@@ -91,7 +91,7 @@ def _can_have_expired(
 
 def _end_of_home(loss: SessionLost, timeline: CellTimeline) -> Cause | None:
     """What ended the process that held the session, when it did not outlive the loss."""
-    home = timeline.pod(loss.home.pod)
+    home = timeline.pod(loss.home.pod, loss.home.boot)
     if home is None:
         return None
     container = home.of_boot(loss.home.boot)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import TypeVar
 
@@ -48,8 +48,17 @@ def read_timeline(name: str, events: Sequence[CellEvent]) -> CellTimeline:
         losses=_of(SessionLost, ordered),
         starts=starts,
         marks=_of(SessionsMarked, ordered),
-        figures=figures,
+        figures=_since_load(figures, _of(PhaseStarted, ordered)),
         load_lost="; ".join(event.reason for event in _of(LoadLost, ordered)),
+    )
+
+
+def _since_load(figures: Sequence[PodScraped], phases: Sequence[PhaseStarted]) -> tuple[PodScraped, ...]:
+    """Less what replicas that had served before the load began had counted by then."""
+    zero_s = phases[0].at_s if phases else float("-inf")
+    before = {each.who: each for each in figures if each.at_s < zero_s}
+    return tuple(
+        each.less(before[each.who]) if each.who in before else each for each in figures if each.at_s >= zero_s
     )
 
 
@@ -138,13 +147,27 @@ class _Growing:
 
 
 def _pods(events: Iterable[PodChanged], seen: dict[str, dict[str, float]]) -> tuple[PodLife, ...]:
-    growing: dict[str, _Growing] = {}
+    """A life for each UID: those of a StatefulSet have the same name one after the other."""
+    growing: dict[str, dict[str, _Growing]] = {}
     for event in events:
         if event.transition != "endpoints":
-            growing.setdefault(event.pod, _Growing(event.uid)).take(event)
+            growing.setdefault(event.pod, {}).setdefault(event.uid, _Growing(event.uid)).take(event)
     for name in seen:
-        growing.setdefault(name, _Growing(""))
-    return tuple(_life(name, pod, seen.get(name, {})) for name, pod in growing.items())
+        growing.setdefault(name, {"": _Growing("")})
+    return tuple(
+        _life(name, pod, boots)
+        for name, pods in growing.items()
+        for pod, boots in _shared(list(pods.values()), seen.get(name, {}))
+    )
+
+
+def _shared(pods: Sequence[_Growing], boots: Mapping[str, float]) -> list[tuple[_Growing, dict[str, float]]]:
+    """Each boot id to the pod that lived when it was first seen to answer, else to the first one."""
+    found: list[tuple[_Growing, dict[str, float]]] = [(pod, {}) for pod in pods]
+    for boot, at_s in boots.items():
+        lived = (mine for pod, mine in found if Span(pod.created_s, pod.gone_s).holds(at_s))
+        next(lived, found[0][1])[boot] = at_s
+    return found
 
 
 def _life(name: str, pod: _Growing, boots: dict[str, float]) -> PodLife:

@@ -32,7 +32,7 @@ def ended_after(figures: PodScraped | None, who: str, timeline: CellTimeline) ->
     taken down excuses no difference.
     """
     name, _, boot = who.partition("/")
-    pod = timeline.pod(name)
+    pod = timeline.pod(name, boot)
     if pod is None:
         return False
     scraped_s = figures.at_s if figures else float("-inf")
@@ -56,7 +56,7 @@ def unread(timeline: CellTimeline) -> str:
     if named := [name for name in silent if name in served]:
         return f"the metrics of {named[0]} could never be read"
     for who, figures in last.items():
-        pod = timeline.pod(figures.pod)
+        pod = timeline.pod(figures.pod, figures.boot)
         ends = (
             [] if pod is None else [end for end in _ends(timeline, pod, figures.boot) if end >= figures.at_s]
         )
@@ -71,11 +71,10 @@ def unread(timeline: CellTimeline) -> str:
 def unread_requests(who: str, timeline: CellTimeline) -> int:
     """At most so many requests can the process have answered after its last scrape: all that were sent."""
     figures = last_figures(timeline).get(who)
-    pod = timeline.pod(who.partition("/")[0])
+    name, _, boot = who.partition("/")
+    pod = timeline.pod(name, boot)
     since_s = float("-inf") if figures is None else figures.at_s - READ_EVERY_S
-    ends = (
-        [] if pod is None else [end for end in _ends(timeline, pod, who.partition("/")[2]) if end >= since_s]
-    )
+    ends = [] if pod is None else [end for end in _ends(timeline, pod, boot) if end >= since_s]
     until_s = max(ends, default=float("inf")) + READ_EVERY_S
     return sum(
         tick.scheduled
@@ -99,7 +98,7 @@ def _ends(timeline: CellTimeline, pod: PodLife, boot: str) -> list[float]:
 
 def still_there(figures: PodScraped, timeline: CellTimeline) -> bool:
     """Whether the process that said this had not ended when the sessions were read for the last time."""
-    pod = timeline.pod(figures.pod)
+    pod = timeline.pod(figures.pod, figures.boot)
     if pod is None or not timeline.ticks:
         return False
     audits = [phase.span.start_s for phase in timeline.phases if phase.name == AUDIT]

@@ -161,9 +161,13 @@ class CellTimeline:
             return self.phases[0].span.start_s
         return self.span.start_s or 0.0
 
-    def pod(self, name: str) -> PodLife | None:
-        """The pod of this name (names are not used twice within a cell)."""
-        return next((pod for pod in self.pods if pod.name == name), None)
+    def pod(self, name: str, boot: str = "") -> PodLife | None:
+        """The pod of this name in which this boot id answered; else the first of the name.
+
+        A StatefulSet gives a name again; elsewhere a cell has each once.
+        """
+        named = [pod for pod in self.pods if pod.name == name]
+        return next((pod for pod in named if pod.of_boot(boot) is not None), named[0] if named else None)
 
     def phase_at(self, at_s: float) -> str:
         """The phase that this moment belongs to; before the first one: empty."""

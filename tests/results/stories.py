@@ -46,7 +46,8 @@ class Story:
     def pod(self, name: str, transition: str, at_s: float, **fields: Any) -> Story:
         """A transition of a pod."""
         seen = {"address": "", "container_id": "", "restart_count": 0, "ready": False, "terminating": False}
-        return self.add(PodChanged, at_s, pod=name, uid=f"u-{name}", transition=transition, **seen | fields)
+        known = {"uid": f"u-{name}", **seen, **fields}
+        return self.add(PodChanged, at_s, pod=name, transition=transition, **known)
 
     def pods(self, *names: str) -> Story:
         """Pods that start and are ready before the load begins, with the boot `<name>1`."""

@@ -78,10 +78,10 @@ def test_a_browser_shows_filters_and_sorts_the_published_runs(tmp_path: Path) ->
         )
         expected = sorted(100 * cell.sessions.lost / cell.sessions.at_fault for cell in wanted)
         assert shares == pytest.approx(expected, abs=0.001)
-        heat = tab.locator("table.map").first
+        heat = tab.get_by_role("region", name="Sessions lost, frameworks")
         assert heat.get_by_text("13 of 40").count() > 0, "express-memory, sticky, killed"
         if IMAGES:
-            tab.locator("section", has=tab.locator("#map-1")).screenshot(path=Path(IMAGES) / "results.png")
+            tab.locator("section", has=heat).screenshot(path=Path(IMAGES) / "results.png")
 
     look(page, what)
     look(page, lambda tab: None, width=390)

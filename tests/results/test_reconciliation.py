@@ -256,3 +256,29 @@ def test_a_session_that_ended_before_the_fault_does_not_take_the_book_away() -> 
     assert (one_more.holds, one_more.left, one_more.right) == (True, 3, 2)
     story.figures("a", "a1", 9.96, active=4)
     assert reconciled("victims_held", story, load(*gone), strict=True).holds is False
+
+
+def test_what_a_replica_counted_before_the_load_is_none_of_the_cells() -> None:
+    story = Story().pods("pod-a")
+    story.figures("pod-a", "pod-a1", -1.0, lost=20, operations=5000)
+    story.figures("pod-a", "pod-a1", 30.0, lost=23, operations=5100)
+    (before_load, *_, last) = story.timeline().figures
+    assert (last.lost_total, last.operations) == (3, 100)
+    assert before_load.at_s >= 100.0, "the figures of before are taken away"
+
+
+def test_pods_that_follow_each_other_under_one_name_are_told_apart() -> None:
+    story = Story().pods("pod-0")
+    story.pod("pod-0", "terminating", 10.0).pod("pod-0", "container_exited", 14.0, container_id="pod-0-0")
+    story.pod("pod-0", "gone", 14.1)
+    for transition, at_s in (("created", 14.2), ("container_started", 15.0), ("ready", 17.0)):
+        story.pod("pod-0", transition, at_s, uid="second", container_id="pod-0-1")
+    story.figures("pod-0", "second-boot", 18.0)
+    story.pod("pod-0", "terminating", 40.0, uid="second", container_id="pod-0-1")
+    timeline = story.timeline()
+    first, second = timeline.pod("pod-0", "pod-01"), timeline.pod("pod-0", "second-boot")
+    assert first is not None
+    assert second is not None
+    assert (first.uid, first.terminating_s) == ("u-pod-0", 110.0)
+    assert (second.uid, second.terminating_s) == ("second", 140.0)
+    assert timeline.pod("pod-0") is first

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
-from typing import ClassVar
+from dataclasses import dataclass, field, replace
+from typing import ClassVar, Self
 
 from statefall.records.events.base import InCell, Replica
+from statefall.records.replica_metrics import SUMMED
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -35,6 +36,10 @@ class Spent:
     cpu_s: float
     overhead_cpu_s: dict[str, float]
     cache_lookups: dict[str, dict[str, int]]
+
+
+def _less(now: int | None, before: int | None) -> int | None:
+    return None if now is None else now - (before or 0)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -73,6 +78,22 @@ class PodScraped(InCell):
         if self.requests is None or self.cpu_s is None:
             return None
         return Spent(self.requests, self.cpu_s, self.overhead_cpu_s, self.cache_lookups)
+
+    def less(self, before: Self) -> Self:
+        """What was counted since; gauges, and what cost is taken from, are as they are."""
+        lost = {cause: n - before.sessions_lost.get(cause, 0) for cause, n in self.sessions_lost.items()}
+        return replace(
+            self,
+            sessions_created=self.sessions_created - before.sessions_created,
+            sessions_lost=lost,
+            operations=_less(self.operations, before.operations),
+            operations_repeated=_less(self.operations_repeated, before.operations_repeated),
+            requests=_less(self.requests, before.requests),
+            counted={
+                name: value - (before.counted.get(name, 0.0) if name in SUMMED else 0.0)
+                for name, value in self.counted.items()
+            },
+        )
 
     @property
     def lost_total(self) -> int:

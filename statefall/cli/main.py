@@ -9,7 +9,20 @@ from collections.abc import Sequence
 
 import click
 
-from statefall.cli import advise, check, compare, doctor, fault, new, recover, report, results, run, up
+from statefall.cli import (
+    advise,
+    check,
+    compare,
+    doctor,
+    export,
+    fault,
+    new,
+    recover,
+    report,
+    results,
+    run,
+    up,
+)
 from statefall.cli.terminal import debugging, own_lines_only
 from statefall.records.errors import InputError, Interrupted, StatefallError
 
@@ -36,6 +49,7 @@ for command in (
     check.command,
     results.command,
     compare.command,
+    export.command,
     advise.command,
     doctor.command,
     recover.command,

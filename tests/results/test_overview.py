@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
 from dataclasses import replace
 from pathlib import Path
@@ -88,6 +89,14 @@ def test_a_damaged_run_costs_one_line_and_nothing_else(
     page = (folder / INDEX).read_text()
     assert page.count("half: ") == 1
     assert page.count('<td data-label="Started"') == 3
+
+
+def test_a_folder_whose_name_is_no_text_is_shown_and_linked(tmp_path: Path) -> None:
+    path = tmp_path / os.fsdecode(b"caf\xe9")
+    copy(path, "default")
+    (path / "report.html").write_text("")
+    assert invoke(["results", str(tmp_path), "--page"]) == 0
+    assert 'href="./caf%E9/report.html">caf?</a>' in (tmp_path / INDEX).read_text()
 
 
 def test_a_run_without_a_verdict_is_named(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:

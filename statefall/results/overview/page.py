@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -92,7 +93,7 @@ def render_overview(entries: Sequence[Entry], folder: Path) -> str:
     found = found_in(entries)
     lines = {entry.path: _line(entry, found) for entry in found.entries}
     faults = tuple(sorted({s.combination.fault for s in found.shares}, key=lambda f: (f == NO_FAULT, f)))
-    return draw(
+    page = draw(
         "index.html.j2",
         headline=_headline(found),
         faults=faults,
@@ -107,6 +108,8 @@ def render_overview(entries: Sequence[Entry], folder: Path) -> str:
         sheet=script("index.css"),
         script=script("index.js"),
     )
+    # A folder's name need not be text: bytes that are none become question marks.
+    return page.encode("utf-8", "replace").decode("utf-8")
 
 
 def _headline(found: Overview) -> str:
@@ -168,7 +171,11 @@ def _notes(share: RunShare) -> tuple[str, ...]:
 
 def _link(entry: Entry) -> str:
     """Beside the page; a folder's name is quoted, so that it is a path whatever it holds. Empty without."""
-    return f"./{quote(entry.path.name, safe='')}/{REPORT}" if (entry.path / REPORT).is_file() else ""
+    return (
+        f"./{quote(os.fsencode(entry.path.name), safe='')}/{REPORT}"
+        if (entry.path / REPORT).is_file()
+        else ""
+    )
 
 
 def _line(entry: Entry, found: Overview) -> RunLine:

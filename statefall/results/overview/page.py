@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shlex
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -190,7 +191,7 @@ def _line(entry: Entry, found: Overview) -> RunLine:
         lost=sum(share.lost for share in shares),
         at_fault=sum(share.at_fault for share in shares),
         headline=entry.headline,
-        command=f"statefall report {entry.path.name} --judge",
+        command=f"statefall report {shlex.quote(entry.path.name)} --judge",
     )
 
 

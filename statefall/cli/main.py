@@ -9,7 +9,21 @@ from collections.abc import Sequence
 
 import click
 
-from statefall.cli import advise, check, compare, doctor, fault, new, recover, report, results, run, ui, up
+from statefall.cli import (
+    advise,
+    check,
+    compare,
+    doctor,
+    export,
+    fault,
+    new,
+    recover,
+    report,
+    results,
+    run,
+    ui,
+    up,
+)
 from statefall.cli.terminal import debugging, own_lines_only
 from statefall.records.errors import InputError, Interrupted, StatefallError
 
@@ -37,6 +51,7 @@ for command in (
     check.command,
     results.command,
     compare.command,
+    export.command,
     advise.command,
     doctor.command,
     recover.command,

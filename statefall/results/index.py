@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import IO
 
 from statefall.records.errors import InputError
 from statefall.results.headline import headline
+from statefall.results.model import Summary
 from statefall.results.record import EVENTS, HEAD, SUMMARY
 from statefall.results.run_head import RunHead
 from statefall.results.stored import StoredRun
@@ -26,6 +27,12 @@ class Entry:
     verdict: str
     partial: bool
     headline: str
+    summary: Summary | None = None
+    """Of a judged run."""
+
+    def unreadable(self, reason: str) -> Entry:
+        """The same run, of which nothing but the reason is shown."""
+        return replace(self, verdict="unreadable", partial=True, headline=reason, summary=None)
 
 
 def runs(folder: Path) -> tuple[Entry, ...]:
@@ -72,6 +79,7 @@ def _entry(path: Path) -> Entry:
         verdict=summary.verdict.value,
         partial=summary.partial,
         headline=headline(summary),
+        summary=summary,
     )
 
 

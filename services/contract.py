@@ -4,6 +4,10 @@ Every authenticated answer is a JSON object with `user_id` (int) and `version` (
 that hands state to the client carries it as `token` (send it as `Authorization: Bearer`) and
 `cart` (send it back in the body of later cart requests); a client keeps what it was handed last.
 An error is `{"error": {"code": ..., "message": ...}}`.
+
+A write that was answered with 200 and comes again with the same `Statefall-Operation` id on the same
+route is answered as the first time and not applied, while it is among the last 8 writes of its session
+(with a token: docs/decisions/0072-a-repeated-write.md). A login is no such write.
 """
 
 from __future__ import annotations

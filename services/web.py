@@ -78,6 +78,15 @@ def know_session(status: SessionStatus, version: int | None = None) -> None:
         g.session_version = version
 
 
+def operation() -> str:
+    """The name of this request's operation, empty where it has no id.
+
+    The route belongs to it: the same id on another route is another operation.
+    """
+    given = request.headers.get(contract.OPERATION_HEADER)
+    return f"{request.method} {request.path} {given}" if given else ""
+
+
 def body(model: type[_Body]) -> _Body:
     """The request's JSON body. Raises BadRequest that names the field and never repeats its value."""
     document = request.get_data(cache=False)

@@ -56,6 +56,7 @@ CONTRACT = {
         "expiry",
         "sweeping",
         "serialisation",
+        "repeated writes",
         "encryption at rest",
         "store metrics",
         "backup and restore",

@@ -116,7 +116,8 @@ def _parameters(operation: Operation) -> list[dict[str, Any]]:
         {
             "name": contract.OPERATION_HEADER,
             "in": "header",
-            "description": "A unique id of this operation, by which repeated sends can be told.",
+            "description": "A unique id of this operation: a write that comes again with it is not"
+            " applied again, and answered as the first time.",
             "schema": {"type": "string", "maxLength": 128},
         }
     ]

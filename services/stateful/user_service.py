@@ -58,16 +58,19 @@ class StatefulUserService:
         self._sessions.create(session)
         return self._tickets.write(ticket), session
 
-    def set_preferences(self, cookie: str | None, changes: Mapping[str, str]) -> Session:
+    def set_preferences(self, cookie: str | None, changes: Mapping[str, str], operation: str = "") -> Session:
         """Merge into the lasting preferences and into the session's copy of them."""
-        session = self._lookup.load(cookie)
+        # Asked before the database too: it would merge an old change over what came after.
+        session, repeated = self._lookup.answered(cookie, operation)
+        if repeated:
+            return session
         if session.degraded:
             raise refuse_write()
         newest = self._accounts.merge_preferences(session.user_id, changes)
         # The database orders concurrent changes; the session keeps the newest, whichever comes first.
-        return self._lookup.update(cookie, lambda session: session.with_preferences(newest))
+        return self._lookup.update(cookie, lambda session: session.with_preferences(newest), operation)
 
-    def record_activity(self, cookie: str | None, action: str) -> Session:
+    def record_activity(self, cookie: str | None, action: str, operation: str = "") -> Session:
         """Append to the session's recent actions."""
         now = self._now()
-        return self._lookup.update(cookie, lambda session: session.with_action(action, now))
+        return self._lookup.update(cookie, lambda session: session.with_action(action, now), operation)

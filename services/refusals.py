@@ -9,7 +9,9 @@ Refusal                      the base; carries the contract's error code
 ├── NotFound            404  no such product, user or route
 ├── Throttled           429  too many wrong passwords for this user or from this address
 ├── Overloaded          503  a limit is reached; later it may work (StoreBusy says so, too)
-└── Unavailable         503  the database (or, as StoreUnavailable, the store) does not answer
+└── Unavailable         503  something behind this replica does not answer, or another replica
+    ├── DatabaseUnavailable  the database
+    └── services.store.StoreUnavailable  the store
 """
 
 from __future__ import annotations
@@ -92,3 +94,9 @@ class Unavailable(Refusal):
 
     status = 503
     code = ErrorCode.STORE_UNAVAILABLE
+
+
+class DatabaseUnavailable(Unavailable):
+    """The database does not answer, or not yet; the store may be well."""
+
+    code = ErrorCode.DATABASE_UNAVAILABLE

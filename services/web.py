@@ -13,7 +13,7 @@ from typing import Any, Final, TypeVar
 from flask import Flask, Response, current_app, g, jsonify, make_response, request
 from flask.typing import ResponseReturnValue
 from pydantic import BaseModel, ValidationError
-from werkzeug.exceptions import HTTPException, RequestEntityTooLarge
+from werkzeug.exceptions import HTTPException, MethodNotAllowed, RequestEntityTooLarge
 from werkzeug.middleware.proxy_fix import ProxyFix
 
 from services import contract, timeout_budget
@@ -128,8 +128,18 @@ def _http_error(error: HTTPException) -> ResponseReturnValue:
         return _error(413, ErrorCode.TOO_LARGE, f"a body holds at most {MAX_BODY_BYTES} bytes")
     if error.code == 404:
         return _error(404, ErrorCode.NOT_FOUND, "there is no such page")
+    if isinstance(error, MethodNotAllowed):
+        return _not_allowed(error)
     status = error.code if error.code is not None and 400 <= error.code < 500 else 400
     return _error(status, ErrorCode.BAD_REQUEST, error.name)
+
+
+def _not_allowed(error: MethodNotAllowed) -> Response:
+    allowed = ", ".join(sorted(error.valid_methods or ()))
+    message = f"this page has {allowed or 'no methods'}"
+    response = make_response(_error(405, ErrorCode.METHOD_NOT_ALLOWED, message))
+    response.headers["Allow"] = allowed
+    return response
 
 
 def _internal_error(error: Exception) -> ResponseReturnValue:

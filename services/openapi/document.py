@@ -27,7 +27,8 @@ _MEANINGS: Final = {
     404: "There is no such thing, or it is not for sale.",
     413: "The body is too large.",
     429: "Too many wrong passwords; `Retry-After` says when to come back.",
-    503: "Something behind the service does not answer, or a limit is reached; nothing is known of a write.",
+    503: "The database, the store or another replica does not answer, or a limit is reached (see"
+    " `error.code`); nothing is known of a write.",
 }
 _PROOF: Final = {
     Twin.STATELESS: {
@@ -71,7 +72,7 @@ def document(twin: Twin) -> dict[str, Any]:
             "title": f"Statefall's {twin.value} shop",
             "version": "1",
             "description": "Every answer names the pod and the boot that gave it; a session's answers count"
-            " its applied writes.",
+            " its applied writes. Another method than those of a path is answered with 405 and `Allow`.",
         },
         "paths": paths,
         "components": {"schemas": _schemas(operations, twin), "securitySchemes": _PROOF[twin]},

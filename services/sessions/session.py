@@ -29,6 +29,8 @@ class Session:
     cart: Cart = ()
     activity: tuple[str, ...] = ()
     conversation: Conversation = NOTHING_SAID
+    email: str = ""
+    """Empty in a session that began before sessions had one."""
     writes: tuple[Write, ...] = ()
     """The last ones, oldest first (see `writes`)."""
     version: int = 0

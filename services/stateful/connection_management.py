@@ -18,7 +18,7 @@ from psycopg.rows import TupleRow
 
 from services.database import OPTIONS, Connection
 from services.metrics import Metrics
-from services.refusals import Overloaded, Unavailable
+from services.refusals import DatabaseUnavailable, Overloaded, Unavailable
 from services.sessions.protocol import Ended
 
 CONNECT_TIMEOUT_S: Final = 2
@@ -86,7 +86,7 @@ class StatefulConnectionManagement:
             return Used(rows, held.opened_at_s, held.uses)
         except psycopg.OperationalError as error:
             self._give_up(key, held)
-            raise Unavailable("the database does not answer") from error
+            raise DatabaseUnavailable("the database does not answer") from error
         except Overloaded:
             self._give_up(key, held)
             raise

@@ -82,6 +82,7 @@ class StatefulRoutes:
         return session_answer(
             session,
             name=session.name,
+            email=session.email,
             preferences=session.preferences,
             permissions=session.permissions,
             login_at=session.login_at_s,

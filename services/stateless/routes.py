@@ -87,6 +87,7 @@ class StatelessRoutes:
         return self._answer(
             state,
             name=account.name,
+            email=account.email,
             preferences=account.preferences.values,
             permissions=state.permissions,
         )

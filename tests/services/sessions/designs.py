@@ -145,6 +145,7 @@ def full_session(key: str = "f" * 64) -> Session:
         cart=(CartLine(1, 2, 999, 1_700_000_050.125), CartLine(7, 1, 1_050, 1_700_000_060.0)),
         activity=("looked", "paid"),
         conversation=Conversation((Exchange("hello", "Hello, Añes."),), 21),
+        email="user7@shop.example",
         writes=(
             Write("a digest", 1_700_000_070.0, ("looked",), None, None, (CartLine(1, 1, 999, 1.0),)),
             Write("", 1_700_000_080.0, None, (Exchange("hi", "Hi."),), {"theme": "light"}, None),

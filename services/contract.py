@@ -60,7 +60,7 @@ LIVE: Final = "/live"
 READY: Final = "/ready"
 METRICS: Final = "/metrics"
 
-LOGIN: Final = "/login"  # POST {"user": str, "password": str}
+LOGIN: Final = "/login"  # POST {"user": str, "password": str}; 503 with Retry-After where it is full
 LOGOUT: Final = "/logout"  # POST {}
 PROFILE: Final = "/profile"  # GET
 PREFERENCES: Final = "/preferences"  # PUT {"preferences": {str: str}}, merged into what is there; a write

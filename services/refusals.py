@@ -9,6 +9,7 @@ Refusal                      the base; carries the contract's error code
 ├── NotFound            404  no such product, user or route
 ├── Throttled           429  too many wrong passwords for this user or from this address
 ├── Overloaded          503  a limit is reached; later it may work (StoreBusy says so, too)
+│   └── Full                 this replica holds as many sessions as it may
 └── Unavailable         503  something behind this replica does not answer, or another replica
     ├── DatabaseUnavailable  the database
     └── services.store.StoreUnavailable  the store
@@ -25,6 +26,7 @@ class Refusal(Exception):
     status = 500
     code = ErrorCode.INTERNAL
     session: SessionStatus | None = None
+    retry_after_s: float | None = None
 
 
 class BadRequest(Refusal):
@@ -87,6 +89,14 @@ class Overloaded(Refusal):
 
     status = 503
     code = ErrorCode.OVERLOADED
+
+
+class Full(Overloaded):
+    """No session can begin here now; says when to come back."""
+
+    def __init__(self, message: str, retry_after_s: float) -> None:
+        super().__init__(message)
+        self.retry_after_s = retry_after_s
 
 
 class Unavailable(Refusal):

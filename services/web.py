@@ -19,7 +19,7 @@ from werkzeug.middleware.proxy_fix import ProxyFix
 from services import contract, timeout_budget
 from services.contract import ErrorCode, SessionStatus
 from services.metrics import MAX_OPERATION_CHARS, Metrics
-from services.refusals import BadRequest, Refusal, Throttled
+from services.refusals import BadRequest, Refusal
 from services.settings import Settings
 
 MAX_BODY_BYTES: Final = 64 * 1024
@@ -116,7 +116,7 @@ def _refused(refusal: Refusal) -> ResponseReturnValue:
     if refusal.session is not None:
         g.session_status = refusal.session
     answered = _error(refusal.status, refusal.code, str(refusal))
-    if isinstance(refusal, Throttled):
+    if refusal.retry_after_s is not None:
         response = make_response(answered)
         response.headers["Retry-After"] = str(math.ceil(refusal.retry_after_s))
         return response

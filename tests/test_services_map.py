@@ -54,6 +54,7 @@ CONTRACT = {
     ),
     "Session management": (
         "expiry",
+        "cap on sessions",
         "sweeping",
         "serialisation",
         "repeated writes",

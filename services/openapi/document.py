@@ -159,6 +159,10 @@ def _refusal(operation: Operation, status: int, answer: type[BaseModel]) -> dict
     if status == 429:
         seconds = {"type": "integer", "minimum": 0}
         headers["Retry-After"] = {"description": "Seconds.", "required": True, "schema": seconds}
+    if status == 503 and operation.path == contract.LOGIN:
+        seconds = {"type": "integer", "minimum": 0}
+        text = "Seconds; where the replica holds as many sessions as it may."
+        headers["Retry-After"] = {"description": text, "required": False, "schema": seconds}
     not_ready = operation.path == contract.READY and status == 503
     return {
         "description": _MEANINGS[status],

@@ -9,10 +9,11 @@ from collections.abc import Callable, Mapping
 from services.sessions.protocol import SessionStore
 from services.sessions.session import Session
 from services.sessions.tickets import Tickets
-from services.shop.accounts import Accounts
+from services.shop.accounts import Account, Accounts
 from services.stateful.dashboards import Dashboards
 from services.stateful.degraded import refuse_write
 from services.stateful.lookup import Lookup
+from services.stateful.places import Places
 from services.store import StoreUnavailable
 
 
@@ -26,18 +27,25 @@ class StatefulUserService:
         tickets: Tickets,
         lookup: Lookup,
         dashboards: Dashboards,
+        places: Places,
         now: Callable[[], float] = time.time,
     ) -> None:
         self._accounts, self._sessions, self._tickets = accounts, sessions, tickets
-        self._lookup, self._dashboards, self._now = lookup, dashboards, now
+        self._lookup, self._dashboards = lookup, dashboards
+        self._places, self._now = places, now
 
     def login(self, user: str, password: str, presented: str | None) -> tuple[str, Session]:
-        """A new session and its cookie. Raises BadCredentials.
+        """A new session and its cookie. Raises BadCredentials, Full.
 
         A cookie that came with the login is never adopted, which would let an attacker plant one;
         its session, if there is one, ends.
         """
+        self._places.look()
         account = self._accounts.authenticate(user, password)
+        with self._places.taken():
+            return self._begin(account, presented)
+
+    def _begin(self, account: Account, presented: str | None) -> tuple[str, Session]:
         # Best effort: where the old session cannot be reached now, nobody can use it now either.
         with contextlib.suppress(StoreUnavailable):
             self._lookup.end(presented)

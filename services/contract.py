@@ -3,7 +3,12 @@
 Every authenticated answer is a JSON object with `user_id` (int) and `version` (int). An answer
 that hands state to the client carries it as `token` (send it as `Authorization: Bearer`) and
 `cart` (send it back in the body of later cart requests); a client keeps what it was handed last.
-An error is `{"error": {"code": ..., "message": ...}}`.
+An error is `{"error": {"code": ..., "message": ...}}`. Another method than those of a path is answered
+with 405 and `Allow`.
+
+A write that was answered with 200 and comes again with the same `Statefall-Operation` id on the same
+route is answered as the first time and not applied, while it is among the last 8 writes of its session
+(with a token: docs/decisions/0072-a-repeated-write.md). A login is no such write.
 """
 
 from __future__ import annotations
@@ -41,9 +46,11 @@ class ErrorCode(StrEnum):
     SESSION_LOST = "session_lost"
     SESSION_EXPIRED = "session_expired"
     NOT_FOUND = "not_found"
+    METHOD_NOT_ALLOWED = "method_not_allowed"
     TOO_LARGE = "too_large"
     THROTTLED = "throttled"
     STORE_UNAVAILABLE = "store_unavailable"
+    DATABASE_UNAVAILABLE = "database_unavailable"
     OVERLOADED = "overloaded"
     INTERNAL = "internal"
 
@@ -53,7 +60,7 @@ LIVE: Final = "/live"
 READY: Final = "/ready"
 METRICS: Final = "/metrics"
 
-LOGIN: Final = "/login"  # POST {"user": str, "password": str}
+LOGIN: Final = "/login"  # POST {"user": str, "password": str}; 503 with Retry-After where it is full
 LOGOUT: Final = "/logout"  # POST {}
 PROFILE: Final = "/profile"  # GET
 PREFERENCES: Final = "/preferences"  # PUT {"preferences": {str: str}}, merged into what is there; a write

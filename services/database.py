@@ -16,7 +16,7 @@ import psycopg
 from psycopg.rows import TupleRow
 from psycopg_pool import ConnectionPool
 
-from services.refusals import Unavailable
+from services.refusals import DatabaseUnavailable
 
 CHECKOUT_TIMEOUT_S: Final = 2.0
 STATEMENT_TIMEOUT_MS: Final = 3000
@@ -105,7 +105,7 @@ class Database:
             with self._pool.connection() as connection:
                 yield connection
         except psycopg.OperationalError as error:  # PoolTimeout is one of them
-            raise Unavailable("the database does not answer") from error
+            raise DatabaseUnavailable("the database does not answer") from error
 
     def row(self, statement: str, parameters: tuple[Any, ...]) -> TupleRow | None:
         """The first row, or None. Raises Unavailable."""

@@ -150,6 +150,11 @@ class Metrics:
             ["repeated"],
             registry=self.registry,
         )
+        self.repeated_writes = Counter(
+            "statefall_repeated_writes",
+            "Writes that came again with the id of a write before, and were answered as that one.",
+            registry=self.registry,
+        )
         for repeated in ("yes", "no"):
             self._operations.labels(repeated)
         self._seen_operations = RecentlySeen(REMEMBERED_OPERATIONS)

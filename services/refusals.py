@@ -9,7 +9,10 @@ Refusal                      the base; carries the contract's error code
 ├── NotFound            404  no such product, user or route
 ├── Throttled           429  too many wrong passwords for this user or from this address
 ├── Overloaded          503  a limit is reached; later it may work (StoreBusy says so, too)
-└── Unavailable         503  the database (or, as StoreUnavailable, the store) does not answer
+│   └── Full                 this replica holds as many sessions as it may
+└── Unavailable         503  something behind this replica does not answer, or another replica
+    ├── DatabaseUnavailable  the database
+    └── services.store.StoreUnavailable  the store
 """
 
 from __future__ import annotations
@@ -23,6 +26,7 @@ class Refusal(Exception):
     status = 500
     code = ErrorCode.INTERNAL
     session: SessionStatus | None = None
+    retry_after_s: float | None = None
 
 
 class BadRequest(Refusal):
@@ -87,8 +91,22 @@ class Overloaded(Refusal):
     code = ErrorCode.OVERLOADED
 
 
+class Full(Overloaded):
+    """No session can begin here now; says when to come back."""
+
+    def __init__(self, message: str, retry_after_s: float) -> None:
+        super().__init__(message)
+        self.retry_after_s = retry_after_s
+
+
 class Unavailable(Refusal):
     """Something behind this replica does not answer; nothing is known of the outcome."""
 
     status = 503
     code = ErrorCode.STORE_UNAVAILABLE
+
+
+class DatabaseUnavailable(Unavailable):
+    """The database does not answer, or not yet; the store may be well."""
+
+    code = ErrorCode.DATABASE_UNAVAILABLE

@@ -101,6 +101,8 @@ class Settings:
     secure_cookies: bool = False
     threads: int = 16
     """Requests served at once; the database pool holds a connection for each."""
+    max_sessions: int = 0
+    """How many sessions may live in a stateful replica before logins are refused; 0: any number."""
     session_connections: int = 32
     """How many sessions of the stateful twin may hold a database connection of their own."""
     websockets: int = 200
@@ -147,6 +149,7 @@ def read_settings(environ: Mapping[str, str] = os.environ) -> Settings:
         peer_address=environ.get("STATEFALL_PEER_ADDRESS", ""),
         secure_cookies=_switch(environ, "STATEFALL_SECURE_COOKIES", environment is not Environment.LOCAL),
         threads=int(_positive(environ, "STATEFALL_THREADS", 16)),
+        max_sessions=_count(environ, "STATEFALL_MAX_SESSIONS", 0),
         session_connections=_count(environ, "STATEFALL_SESSION_CONNECTIONS", 32),
         websockets=_count(environ, "STATEFALL_WEBSOCKETS", 200),
         websocket_ping_s=_positive(environ, "STATEFALL_WEBSOCKET_PING_S", 20.0),

@@ -13,13 +13,13 @@ from typing import Any, Final, TypeVar
 from flask import Flask, Response, current_app, g, jsonify, make_response, request
 from flask.typing import ResponseReturnValue
 from pydantic import BaseModel, ValidationError
-from werkzeug.exceptions import HTTPException, RequestEntityTooLarge
+from werkzeug.exceptions import HTTPException, MethodNotAllowed, RequestEntityTooLarge
 from werkzeug.middleware.proxy_fix import ProxyFix
 
 from services import contract, timeout_budget
 from services.contract import ErrorCode, SessionStatus
 from services.metrics import MAX_OPERATION_CHARS, Metrics
-from services.refusals import BadRequest, Refusal, Throttled
+from services.refusals import BadRequest, Refusal
 from services.settings import Settings
 
 MAX_BODY_BYTES: Final = 64 * 1024
@@ -78,6 +78,15 @@ def know_session(status: SessionStatus, version: int | None = None) -> None:
         g.session_version = version
 
 
+def operation() -> str:
+    """The name of this request's operation, empty where it has no id.
+
+    The route belongs to it: the same id on another route is another operation.
+    """
+    given = request.headers.get(contract.OPERATION_HEADER)
+    return f"{request.method} {request.path} {given}" if given else ""
+
+
 def body(model: type[_Body]) -> _Body:
     """The request's JSON body. Raises BadRequest that names the field and never repeats its value."""
     document = request.get_data(cache=False)
@@ -107,7 +116,7 @@ def _refused(refusal: Refusal) -> ResponseReturnValue:
     if refusal.session is not None:
         g.session_status = refusal.session
     answered = _error(refusal.status, refusal.code, str(refusal))
-    if isinstance(refusal, Throttled):
+    if refusal.retry_after_s is not None:
         response = make_response(answered)
         response.headers["Retry-After"] = str(math.ceil(refusal.retry_after_s))
         return response
@@ -119,8 +128,18 @@ def _http_error(error: HTTPException) -> ResponseReturnValue:
         return _error(413, ErrorCode.TOO_LARGE, f"a body holds at most {MAX_BODY_BYTES} bytes")
     if error.code == 404:
         return _error(404, ErrorCode.NOT_FOUND, "there is no such page")
+    if isinstance(error, MethodNotAllowed):
+        return _not_allowed(error)
     status = error.code if error.code is not None and 400 <= error.code < 500 else 400
     return _error(status, ErrorCode.BAD_REQUEST, error.name)
+
+
+def _not_allowed(error: MethodNotAllowed) -> Response:
+    allowed = ", ".join(sorted(error.valid_methods or ()))
+    message = f"this page has {allowed or 'no methods'}"
+    response = make_response(_error(405, ErrorCode.METHOD_NOT_ALLOWED, message))
+    response.headers["Allow"] = allowed
+    return response
 
 
 def _internal_error(error: Exception) -> ResponseReturnValue:

@@ -54,8 +54,10 @@ CONTRACT = {
     ),
     "Session management": (
         "expiry",
+        "cap on sessions",
         "sweeping",
         "serialisation",
+        "repeated writes",
         "encryption at rest",
         "store metrics",
         "backup and restore",

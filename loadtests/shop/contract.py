@@ -37,9 +37,11 @@ class ErrorCode(StrEnum):
     SESSION_LOST = "session_lost"
     SESSION_EXPIRED = "session_expired"
     NOT_FOUND = "not_found"
+    METHOD_NOT_ALLOWED = "method_not_allowed"
     TOO_LARGE = "too_large"
     THROTTLED = "throttled"
     STORE_UNAVAILABLE = "store_unavailable"
+    DATABASE_UNAVAILABLE = "database_unavailable"
     OVERLOADED = "overloaded"
     INTERNAL = "internal"
 

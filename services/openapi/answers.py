@@ -112,6 +112,7 @@ class Profile(SessionAnswer):
     """Who the user is."""
 
     name: str
+    email: str
     preferences: Preferences
     permissions: list[str]
 

@@ -27,7 +27,8 @@ _MEANINGS: Final = {
     404: "There is no such thing, or it is not for sale.",
     413: "The body is too large.",
     429: "Too many wrong passwords; `Retry-After` says when to come back.",
-    503: "Something behind the service does not answer, or a limit is reached; nothing is known of a write.",
+    503: "The database, the store or another replica does not answer, or a limit is reached (see"
+    " `error.code`); nothing is known of a write.",
 }
 _PROOF: Final = {
     Twin.STATELESS: {
@@ -71,7 +72,7 @@ def document(twin: Twin) -> dict[str, Any]:
             "title": f"Statefall's {twin.value} shop",
             "version": "1",
             "description": "Every answer names the pod and the boot that gave it; a session's answers count"
-            " its applied writes.",
+            " its applied writes. Another method than those of a path is answered with 405 and `Allow`.",
         },
         "paths": paths,
         "components": {"schemas": _schemas(operations, twin), "securitySchemes": _PROOF[twin]},
@@ -116,7 +117,8 @@ def _parameters(operation: Operation) -> list[dict[str, Any]]:
         {
             "name": contract.OPERATION_HEADER,
             "in": "header",
-            "description": "A unique id of this operation, by which repeated sends can be told.",
+            "description": "A unique id of this operation: a write that comes again with it is not"
+            " applied again, and answered as the first time.",
             "schema": {"type": "string", "maxLength": 128},
         }
     ]
@@ -157,6 +159,10 @@ def _refusal(operation: Operation, status: int, answer: type[BaseModel]) -> dict
     if status == 429:
         seconds = {"type": "integer", "minimum": 0}
         headers["Retry-After"] = {"description": "Seconds.", "required": True, "schema": seconds}
+    if status == 503 and operation.path == contract.LOGIN:
+        seconds = {"type": "integer", "minimum": 0}
+        text = "Seconds; where the replica holds as many sessions as it may."
+        headers["Retry-After"] = {"description": text, "required": False, "schema": seconds}
     not_ready = operation.path == contract.READY and status == 503
     return {
         "description": _MEANINGS[status],

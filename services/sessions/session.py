@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 
 from services.contract import ACTIVITY_WINDOW
 from services.sessions.conversation import NOTHING_SAID, Conversation
+from services.sessions.undo import Write
 from services.shop.accounts import Preferences
 from services.shop.cart import Cart
 
@@ -28,6 +29,10 @@ class Session:
     cart: Cart = ()
     activity: tuple[str, ...] = ()
     conversation: Conversation = NOTHING_SAID
+    email: str = ""
+    """Empty in a session that began before sessions had one."""
+    writes: tuple[Write, ...] = ()
+    """The last ones, oldest first (see `writes`)."""
     version: int = 0
     """Writes applied since the login. Stores count it; changes leave it alone."""
     epoch: int = 0

@@ -17,7 +17,7 @@ from typing import Any, Final
 import numpy as np
 
 from services.database import Connection, Database
-from services.refusals import Unavailable
+from services.refusals import DatabaseUnavailable, Unavailable
 from services.shop.catalogue import Catalogue
 from services.shop.recommendations import Indices, PurchaseGraph, Taste, build_graph, suggest
 
@@ -119,7 +119,7 @@ class Recommender:
                 self._thread.start()
         self._read_once.wait(TIMEOUT_S)
         if self._graph is None:
-            raise Unavailable("the purchases are still being read")
+            raise DatabaseUnavailable("the purchases are still being read")
         return self._graph
 
     def _load(self) -> None:

@@ -31,6 +31,7 @@ from services.stateful.degraded import DegradedSessions
 from services.stateful.fault_tolerance import StatefulFaultTolerance
 from services.stateful.lookup import Lookup
 from services.stateful.orders import Orders
+from services.stateful.places import Places
 from services.stateful.realtime.measures import RealtimeMeasures
 from services.stateful.realtime.routes import WebSocketRoute
 from services.stateful.realtime.websocket_service import StatefulWebSocketService
@@ -67,7 +68,8 @@ def create(settings: Settings) -> Replica:
     replica.app.after_request(send_renewed_cookie)
     history = History(replica.database)
     dashboards = Dashboards(history, replica.metrics, settings.cache_ttl_s)
-    users = StatefulUserService(accounts, sessions, tickets, lookup, dashboards)
+    places = Places(settings.max_sessions, sessions.active, replica.metrics)
+    users = StatefulUserService(accounts, sessions, tickets, lookup, dashboards, places)
     carts = StatefulShoppingCart(replica.catalogue, lookup)
     OpenApi(Twin.STATEFUL).register(replica.app)
     ProductPages(replica.catalogue, replica.catalogue).register(replica.app)

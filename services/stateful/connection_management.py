@@ -18,7 +18,7 @@ from psycopg.rows import TupleRow
 
 from services.database import OPTIONS, Connection
 from services.metrics import Metrics
-from services.refusals import Overloaded, Unavailable
+from services.refusals import DatabaseUnavailable, Overloaded
 from services.sessions.protocol import Ended
 
 CONNECT_TIMEOUT_S: Final = 2
@@ -71,7 +71,7 @@ class StatefulConnectionManagement:
     def query(self, key: str, statement: str, parameters: tuple[object, ...]) -> Used:
         """Execute a prepared statement on the session's own connection.
 
-        Raises Overloaded when there is none left or it is busy, Unavailable when the database fails.
+        Raises Overloaded when there is none left or it is busy, DatabaseUnavailable when the database fails.
         """
         held = self._hold(key)
         if not held.lock.acquire(timeout=TIMEOUT_S):
@@ -79,14 +79,14 @@ class StatefulConnectionManagement:
             raise Overloaded("this session's database connection is busy")
         try:
             if held.given_up:
-                raise Unavailable("the session ended meanwhile")
+                raise DatabaseUnavailable("this database connection was closed meanwhile; ask again")
             connection = held.connection or self._connect(held)
             rows = connection.execute(statement.encode(), parameters, prepare=True).fetchall()
             held.uses += 1
             return Used(rows, held.opened_at_s, held.uses)
         except psycopg.OperationalError as error:
             self._give_up(key, held)
-            raise Unavailable("the database does not answer") from error
+            raise DatabaseUnavailable("the database does not answer") from error
         except Overloaded:
             self._give_up(key, held)
             raise

@@ -33,7 +33,7 @@ class ConversationRoutes:
     def say(self) -> Response:
         """One exchange."""
         text = web.body(bodies.Utterance).text
-        session = self._experience.say(session_cookie(), text)
+        session = self._experience.say(session_cookie(), text, web.operation())
         self._exchanges.inc()
         last = session.conversation.exchanges[-1]
         return session_answer(session, reply=last.reply, **_shown(session))

@@ -29,6 +29,7 @@ class DegradedSessions:
             key=ticket.key,
             user_id=account.user_id,
             name=account.name,
+            email=account.email,
             permissions=account.permissions,
             preferences=account.preferences.values,
             preferences_version=account.preferences.version,

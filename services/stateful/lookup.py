@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
 from enum import StrEnum
 from typing import Final
 
 from services.metrics import Metrics, RecentlySeen
-from services.refusals import SessionExpired, SessionLost, Unauthenticated
+from services.refusals import SessionExpired, SessionLost, Unauthenticated, Unavailable
 from services.sessions.protocol import Change, Ended, SessionStore
 from services.sessions.session import Session
 from services.sessions.tickets import Forged, Ticket, Tickets
+from services.sessions.writes import Repeated, as_answered, operation_digest, remembering
 from services.stateful.degraded import DegradedSessions
 from services.store import StoreBusy, StoreUnavailable
 
+REPEAT_TRIES: Final = 3
+"""How often a repeated write is looked for; more than once only where the store has gone back meanwhile."""
 REMEMBERED_LOGOUTS: Final = 65_536
 """How many logouts on this replica are remembered for the case that the store goes away."""
 
@@ -40,10 +44,11 @@ class Lookup:
         tickets: Tickets,
         metrics: Metrics,
         degraded: DegradedSessions | None = None,
+        now: Callable[[], float] = time.time,
     ) -> None:
         """`degraded`: for a design whose sessions are in the store, what to answer while it is away."""
         self._sessions, self._tickets, self._metrics = sessions, tickets, metrics
-        self._degraded = degraded
+        self._degraded, self._now = degraded, now
         metrics.may_lose_by(Cause)
         self._logged_out = RecentlySeen(REMEMBERED_LOGOUTS)
         self.on_renewed: list[Callable[[str], None]] = []
@@ -68,10 +73,34 @@ class Lookup:
                 raise _logged_out() from None
             return self._degraded.rebuild(ticket)
 
-    def update(self, cookie: str | None, change: Change) -> Session:
-        """The session after one more write. Raises as `load`, and Unavailable while the store is away."""
+    def update(self, cookie: str | None, change: Change, operation: str = "") -> Session:
+        """The session after one more write; its last write is that one.
+
+        An operation that was applied before is not applied again: the session is as it was just after it.
+        Raises as `load`, and Unavailable while the store is away.
+        """
         ticket = self._read(cookie)
-        return self._found(ticket, self._sessions.update(ticket.key, change, ticket.epoch))
+        digest = operation_digest(operation) if operation else ""
+        once = remembering(change, digest, self._now())
+        for _ in range(REPEAT_TRIES):
+            try:
+                return self._found(ticket, self._sessions.update(ticket.key, once, ticket.epoch))
+            except Repeated:  # said by a copy, perhaps: only what `load` finds is the newest
+                newest = self._found(ticket, self._sessions.load(ticket.key, ticket.epoch))
+                answered = as_answered(newest, digest)
+                if answered is not None:
+                    self._metrics.repeated_writes.inc()
+                    return answered
+        raise Unavailable("this session keeps going back; ask again")
+
+    def answered(self, cookie: str | None, operation: str) -> tuple[Session, bool]:
+        """As `load`; where the operation was applied before, the session as it was just after, and True."""
+        session = self.load(cookie)
+        known = as_answered(session, operation_digest(operation)) if operation else None
+        if known is None:
+            return session, False
+        self._metrics.repeated_writes.inc()
+        return known, True
 
     def end(self, cookie: str | None) -> None:
         """End the session of this cookie, if there is one."""

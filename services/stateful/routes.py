@@ -82,6 +82,7 @@ class StatefulRoutes:
         return session_answer(
             session,
             name=session.name,
+            email=session.email,
             preferences=session.preferences,
             permissions=session.permissions,
             login_at=session.login_at_s,
@@ -91,13 +92,13 @@ class StatefulRoutes:
     def preferences(self) -> Response:
         """Change preferences."""
         changes = web.body(bodies.PreferenceChanges).preferences
-        session = self._users.set_preferences(session_cookie(), changes)
+        session = self._users.set_preferences(session_cookie(), changes, web.operation())
         return session_answer(session, preferences=session.preferences)
 
     def cart_items(self) -> Response:
         """Add to the cart; a cart in the body is none of this twin's business."""
         item = web.body(bodies.CartItem)
-        session, priced = self._carts.add(session_cookie(), item.product_id, item.quantity)
+        session, priced = self._carts.add(session_cookie(), item.product_id, item.quantity, web.operation())
         return session_answer(session, **priced)
 
     def cart_total(self) -> Response:
@@ -128,7 +129,7 @@ class StatefulRoutes:
     def activity(self) -> Response:
         """Record an action."""
         action = web.body(bodies.Activity).action
-        session = self._users.record_activity(session_cookie(), action)
+        session = self._users.record_activity(session_cookie(), action, web.operation())
         return session_answer(
             session,
             recent_activity=session.activity,

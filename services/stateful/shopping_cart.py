@@ -20,19 +20,21 @@ class StatefulShoppingCart:
     def __init__(self, catalogue: Catalogue, lookup: Lookup, now: Callable[[], float] = time.time) -> None:
         self._catalogue, self._lookup, self._now = catalogue, lookup, now
 
-    def add(self, cookie: str | None, product_id: int, quantity: int) -> tuple[Session, dict[str, Any]]:
+    def add(
+        self, cookie: str | None, product_id: int, quantity: int, operation: str = ""
+    ) -> tuple[Session, dict[str, Any]]:
         """The session with so many pieces more, and its cart. Raises NotFound, BadRequest."""
         self._lookup.load(cookie)
         product, now = self._catalogue.product(product_id), self._now()
         session = self._lookup.update(
-            cookie, lambda held: replace(held, cart=cart.add(held.cart, product, quantity, now))
+            cookie, lambda held: replace(held, cart=cart.add(held.cart, product, quantity, now)), operation
         )
-        return session, self._priced(session)
+        return session, self._priced(session, session.writes[-1].at_s)
 
     def total(self, cookie: str | None) -> tuple[Session, dict[str, Any]]:
         """The session and its cart at current prices."""
         session = self._lookup.load(cookie)
-        return session, self._priced(session)
+        return session, self._priced(session, self._now())
 
     def validate(self, cookie: str | None) -> tuple[Session, dict[str, Any]]:
         """The session, and whether its cart can still be bought as its user saw it."""
@@ -40,6 +42,6 @@ class StatefulShoppingCart:
         products = self._catalogue.products([line.product_id for line in session.cart])
         return session, validate([Claim.of(line) for line in session.cart], products, self._now())
 
-    def _priced(self, session: Session) -> dict[str, Any]:
+    def _priced(self, session: Session, at_s: float) -> dict[str, Any]:
         products = self._catalogue.products([line.product_id for line in session.cart])
-        return cart.priced(session.cart, products, self._now())
+        return cart.priced(session.cart, products, at_s)

@@ -77,9 +77,9 @@ class StatefulUserExperience:
     def __init__(self, lookup: Lookup) -> None:
         self._lookup = lookup
 
-    def say(self, cookie: str | None, text: str) -> Session:
+    def say(self, cookie: str | None, text: str, operation: str = "") -> Session:
         """The session after the exchange; its last reply is the answer. Raises as `Lookup.update`."""
-        return self._lookup.update(cookie, lambda session: converse(session, text))
+        return self._lookup.update(cookie, lambda session: converse(session, text), operation)
 
     def recall(self, cookie: str | None) -> Session:
         """The session with what is kept of its conversation. Raises as `Lookup.load`."""

@@ -9,10 +9,11 @@ from collections.abc import Callable, Mapping
 from services.sessions.protocol import SessionStore
 from services.sessions.session import Session
 from services.sessions.tickets import Tickets
-from services.shop.accounts import Accounts
+from services.shop.accounts import Account, Accounts
 from services.stateful.dashboards import Dashboards
 from services.stateful.degraded import refuse_write
 from services.stateful.lookup import Lookup
+from services.stateful.places import Places
 from services.store import StoreUnavailable
 
 
@@ -26,18 +27,25 @@ class StatefulUserService:
         tickets: Tickets,
         lookup: Lookup,
         dashboards: Dashboards,
+        places: Places,
         now: Callable[[], float] = time.time,
     ) -> None:
         self._accounts, self._sessions, self._tickets = accounts, sessions, tickets
-        self._lookup, self._dashboards, self._now = lookup, dashboards, now
+        self._lookup, self._dashboards = lookup, dashboards
+        self._places, self._now = places, now
 
     def login(self, user: str, password: str, presented: str | None) -> tuple[str, Session]:
-        """A new session and its cookie. Raises BadCredentials.
+        """A new session and its cookie. Raises BadCredentials, Full.
 
         A cookie that came with the login is never adopted, which would let an attacker plant one;
         its session, if there is one, ends.
         """
+        self._places.look()
         account = self._accounts.authenticate(user, password)
+        with self._places.taken():
+            return self._begin(account, presented)
+
+    def _begin(self, account: Account, presented: str | None) -> tuple[str, Session]:
         # Best effort: where the old session cannot be reached now, nobody can use it now either.
         with contextlib.suppress(StoreUnavailable):
             self._lookup.end(presented)
@@ -47,6 +55,7 @@ class StatefulUserService:
             key=ticket.key,
             user_id=account.user_id,
             name=account.name,
+            email=account.email,
             permissions=account.permissions,
             preferences=account.preferences.values,
             preferences_version=account.preferences.version,
@@ -58,16 +67,19 @@ class StatefulUserService:
         self._sessions.create(session)
         return self._tickets.write(ticket), session
 
-    def set_preferences(self, cookie: str | None, changes: Mapping[str, str]) -> Session:
+    def set_preferences(self, cookie: str | None, changes: Mapping[str, str], operation: str = "") -> Session:
         """Merge into the lasting preferences and into the session's copy of them."""
-        session = self._lookup.load(cookie)
+        # Asked before the database too: it would merge an old change over what came after.
+        session, repeated = self._lookup.answered(cookie, operation)
+        if repeated:
+            return session
         if session.degraded:
             raise refuse_write()
         newest = self._accounts.merge_preferences(session.user_id, changes)
         # The database orders concurrent changes; the session keeps the newest, whichever comes first.
-        return self._lookup.update(cookie, lambda session: session.with_preferences(newest))
+        return self._lookup.update(cookie, lambda session: session.with_preferences(newest), operation)
 
-    def record_activity(self, cookie: str | None, action: str) -> Session:
+    def record_activity(self, cookie: str | None, action: str, operation: str = "") -> Session:
         """Append to the session's recent actions."""
         now = self._now()
-        return self._lookup.update(cookie, lambda session: session.with_action(action, now))
+        return self._lookup.update(cookie, lambda session: session.with_action(action, now), operation)

@@ -19,6 +19,7 @@ from jwt.types import Options
 
 from services.contract import ACTIVITY_WINDOW
 from services.refusals import SessionExpired, Unauthenticated
+from services.sessions.writes import REMEMBERED_WRITES, operation_digest
 from services.shop.accounts import Account, Preferences
 
 ALGORITHM: Final = "HS256"
@@ -37,6 +38,19 @@ class ClientState:
     activity: tuple[str, ...] = ()
     version: int = 0
     """Writes applied since the login."""
+    operations: tuple[str, ...] = ()
+    """Digests of the last writes' operations, oldest first."""
+
+    def knows(self, operation: str) -> bool:
+        """Whether a write with this name is in the state."""
+        return bool(operation) and operation_digest(operation) in self.operations
+
+    def after(self, operation: str) -> ClientState:
+        """The same state, which knows its last write by this name."""
+        if not operation:
+            return self
+        operations = (*self.operations, operation_digest(operation))[-REMEMBERED_WRITES:]
+        return replace(self, operations=operations)
 
     def with_preferences(self, newest: Preferences) -> ClientState:
         """The state after a change of preferences."""
@@ -80,6 +94,7 @@ class ClientSideStateService:
             "pv": state.preferences_version,
             "act": state.activity,
             "ver": state.version,
+            "ops": state.operations,
             "iat": now,
             "exp": now + int(self._ttl_s),
             "jti": secrets.token_hex(8),
@@ -96,6 +111,7 @@ class ClientSideStateService:
             preferences_version=claims["pv"],
             activity=tuple(claims["act"]),
             version=claims["ver"],
+            operations=tuple(claims.get("ops", ())),
         )
 
     def _claims(self, token: str) -> dict[str, Any]:

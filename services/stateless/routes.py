@@ -87,6 +87,7 @@ class StatelessRoutes:
         return self._answer(
             state,
             name=account.name,
+            email=account.email,
             preferences=account.preferences.values,
             permissions=state.permissions,
         )
@@ -95,7 +96,9 @@ class StatelessRoutes:
         """Change preferences."""
         state = self._state()
         changes = web.body(bodies.PreferenceChanges).preferences
-        state = state.with_preferences(self._users.set_preferences(state.user_id, changes))
+        if not self._repeated(state):
+            state = state.with_preferences(self._users.set_preferences(state.user_id, changes))
+            state = state.after(web.operation())
         return self._answer(state, preferences=state.preferences, token=self._issue(state))
 
     def cart_items(self) -> Response:
@@ -103,8 +106,11 @@ class StatelessRoutes:
         state = self._state()
         item = web.body(bodies.CartItem)
         held = item.cart.cart() if item.cart else ()
-        changed, priced = self._carts.add(held, item.product_id, item.quantity)
-        state = state.with_cart_change()
+        if self._repeated(state):  # so does the cart, which was handed out with the token
+            changed, priced = held, self._carts.total(held)
+        else:
+            changed, priced = self._carts.add(held, item.product_id, item.quantity)
+            state = state.with_cart_change().after(web.operation())
         return self._answer(state, **priced, cart=travelling(changed), token=self._issue(state))
 
     def cart_total(self) -> Response:
@@ -136,7 +142,8 @@ class StatelessRoutes:
         state = self._state()
         action = web.body(bodies.Activity).action
         account = self._users.profile(state.user_id, state.preferences_version)
-        state = state.with_action(action)
+        if not self._repeated(state):
+            state = state.with_action(action).after(web.operation())
         return self._answer(
             state,
             recent_activity=state.activity,
@@ -163,6 +170,13 @@ class StatelessRoutes:
             except Unauthenticated:
                 self._metrics.forged.inc()
                 raise
+
+    def _repeated(self, state: ClientState) -> bool:
+        """Whether the token holds this write already."""
+        repeated = state.knows(web.operation())
+        if repeated:
+            self._metrics.repeated_writes.inc()
+        return repeated
 
     def _issue(self, state: ClientState) -> str:
         with self._overhead.paying_for(Overhead.TOKEN_ISSUE):

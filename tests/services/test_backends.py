@@ -152,7 +152,7 @@ def test_without_a_database_a_replica_lives_but_is_not_ready(make_replica: MakeR
     assert ready.status_code == 503
     assert ready.get_json() == {"ready": False, "failing": ["database"]}
     answer = shopper.login()
-    assert (answer.status_code, error_code(answer)) == (503, "store_unavailable")
+    assert (answer.status_code, error_code(answer)) == (503, "database_unavailable")
 
 
 def test_a_statement_that_hangs_is_ended(database_url: str) -> None:

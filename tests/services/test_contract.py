@@ -39,6 +39,11 @@ def test_login_begins_a_session_at_version_0(replica: Replica) -> None:
     assert answer.headers[contract.VERSION_HEADER] == "0"
 
 
+def test_the_profile_says_who_the_user_is(shopper: Shopper) -> None:
+    profile = shopper.get(contract.PROFILE)
+    assert (profile["email"], profile["permissions"]) == ("user11@shop.example", ["shop"])
+
+
 @pytest.mark.parametrize(
     ("user", "password"),
     [

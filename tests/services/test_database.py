@@ -121,6 +121,10 @@ def test_a_service_refuses_while_its_database_stands_still_and_recovers(valkey: 
             paths = [contract.RECOMMENDATIONS, contract.ORDERS, contract.READY] * 3
             answers = together([partial(ask, path) for path in paths])
         assert [answer.status for answer in answers] == [503] * len(paths)
+        codes = [answer.body.get("error", {}).get("code") for answer in answers]
+        assert codes[0] == "database_unavailable"
+        # An order that waits behind another one of its session is told that the connection is busy.
+        assert set(codes) <= {"database_unavailable", "overloaded", None}
         assert max(answer.took_s for answer in answers) < GENEROUS_S
 
         def answered(path: str) -> bool:

@@ -119,7 +119,10 @@ def test_unknown_pages_and_methods_are_refused(replica: Replica) -> None:
     shopper = Shopper(replica)
     assert error_code(shopper.send("GET", "/nowhere")) == "not_found"
     answer = shopper.send("DELETE", contract.PROFILE)
-    assert (answer.status_code, error_code(answer)) == (405, "bad_request")
+    assert (answer.status_code, error_code(answer)) == (405, "method_not_allowed")
+    assert answer.headers["Allow"] == "GET, HEAD, OPTIONS"
+    answer = shopper.send("GET", contract.LOGIN)
+    assert (answer.status_code, answer.headers["Allow"]) == (405, "OPTIONS, POST")
     assert sample(replica, "statefall_requests_total", route="unmatched", outcome="not_found") == 1
 
 

@@ -37,7 +37,7 @@ def test_a_request_is_refused_while_they_are_being_read_and_everything_else_is_a
         began_s = time.monotonic()
         answer = there.send("GET", contract.RECOMMENDATIONS)
         assert time.monotonic() - began_s < GENEROUS_S
-        assert (answer.status_code, error_code(answer)) == (503, "store_unavailable")
+        assert (answer.status_code, error_code(answer)) == (503, "database_unavailable")
         assert there.send("GET", contract.LIVE).status_code == 200
         assert there.get(contract.PROFILE)["user_id"] == 90
     wait_until(lambda: there.send("GET", contract.RECOMMENDATIONS).status_code == 200, "they were read")

@@ -57,8 +57,12 @@ _CORDON: Final = (
 )
 _FIRST: Final = "tests/shipped/test_first_steps.py"
 _MONITORING: Final = "tests/kubernetes/test_monitoring.py::test_panels_have_data_and_alerts_fire_during_a_run"
+_REPLICA: Final = "tests/services/test_standalone.py::test_the_documented_commands_do_what_the_page_says"
 _ATTACHED: Final = "tests/kubernetes/test_attached.py::test_a_missing_right_is_named_and_nothing_is_done"
 RUN_BY: Final = {
+    ".venv/bin/flask --app services.stateful run": _REPLICA,
+    "curl -s -c cookies": _REPLICA,
+    "curl -s -b cookies": _REPLICA,
     "kubectl apply -f -": _ATTACHED,
     "statefall doctor rollout.yaml --cluster kubernetes": _ATTACHED,
     "kubectl apply -k k8s/overlays/sticky": _HAND,

@@ -15,6 +15,7 @@ from services.sessions.measures import SessionMeasures
 from services.sessions.protocol import SessionStore
 from services.sessions.replicated import ReplicatedSessions
 from services.sessions.session import Session
+from services.sessions.undo import Write
 from services.settings import Serialisation, SessionDesign, Settings
 from services.shop.cart import CartLine
 from services.stateful.app import make_sessions
@@ -144,5 +145,10 @@ def full_session(key: str = "f" * 64) -> Session:
         cart=(CartLine(1, 2, 999, 1_700_000_050.125), CartLine(7, 1, 1_050, 1_700_000_060.0)),
         activity=("looked", "paid"),
         conversation=Conversation((Exchange("hello", "Hello, Añes."),), 21),
+        email="user7@shop.example",
+        writes=(
+            Write("a digest", 1_700_000_070.0, ("looked",), None, None, (CartLine(1, 1, 999, 1.0),)),
+            Write("", 1_700_000_080.0, None, (Exchange("hi", "Hi."),), {"theme": "light"}, None),
+        ),
         version=4,
     )

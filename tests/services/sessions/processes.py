@@ -121,9 +121,11 @@ class Browser:
         """A read."""
         return self.send(served, "GET", contract.PROFILE)
 
-    def send(self, served: Served, method: str, path: str, body: Any = None) -> Answer:
-        """Send one request, once."""
+    def send(self, served: Served, method: str, path: str, body: Any = None, operation: str = "") -> Answer:
+        """Send one request, once; `operation`: its id, where it has one."""
         headers = {"Cookie": f"{contract.SESSION_COOKIE}={self.cookie}"} if self.cookie else {}
+        if operation:
+            headers[contract.OPERATION_HEADER] = operation
         begin = time.monotonic()
         status, received, text = _exchange(served, method, path, body, headers)
         took_s = time.monotonic() - begin

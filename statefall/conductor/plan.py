@@ -188,7 +188,9 @@ def _described(services: Sequence[ServiceSpec], folder: Path) -> list[dict[str, 
     return [_relative(asdict(service), str(folder.absolute())) for service in services]
 
 
-_FILES: Final = frozenset({"journey", "directory", "prepared_from", "built_from", "ca_file", "users"})
+_FILES: Final = frozenset(
+    {"journey", "directory", "prepared_from", "built_from", "ca_file", "users", "manifests"}
+)
 """What of a service holds absolute paths."""
 
 

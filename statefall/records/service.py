@@ -104,7 +104,7 @@ class LocalReplicas:
 
 @dataclass(frozen=True, slots=True)
 class AttachedWorkload:
-    """Replicas that run on Kubernetes already. The tool neither makes nor removes them."""
+    """Replicas that run on Kubernetes already. Neither made nor removed, but from `manifests`."""
 
     workload: Workload
     name: str
@@ -116,6 +116,8 @@ class AttachedWorkload:
     """The container that a kill hits; empty: the only one, or the first."""
     most_down: int = 1
     """How many replicas may be down at once through faults."""
+    manifests: tuple[str, ...] = ()
+    """Files and folders, absolute: made in the namespace before a run and removed after it."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -30,6 +30,8 @@ from statefall.records.service import (
 from statefall.records.terms import StateDesign
 
 OWN_STATES: Final = (StateDesign.REPLICA, StateDesign.STORE, StateDesign.CLIENT, StateDesign.UNKNOWN)
+KUSTOMIZATIONS: Final = ("kustomization.yaml", "kustomization.yml", "Kustomization")
+"""What kubectl takes for the file of a folder that it renders."""
 UNION_TAGS: Final = ("<mapping>", "<path>")
 """Parts of a location that pydantic puts in for the member of a union; users never see them."""
 
@@ -130,7 +132,7 @@ _DNS_NAME: Final = r"^[a-z0-9]([a-z0-9.-]{0,251}[a-z0-9])?$"
 
 
 class KubernetesSection(Section):
-    """Replicas that run on Kubernetes already; they are neither made nor removed."""
+    """Replicas that run on Kubernetes already, or that a run makes there from the user's own manifests."""
 
     deployment: str | None = None
     statefulset: str | None = None
@@ -143,6 +145,8 @@ class KubernetesSection(Section):
     """The container that a kill hits; else the first."""
     most_down: int = Field(default=1, ge=1)
     """How many replicas may be down at once through faults."""
+    manifests: tuple[str, ...] = ()
+    """Files, and folders with a kustomization.yaml: made there before a run and removed after it."""
 
     @field_validator("url")
     @classmethod
@@ -245,7 +249,7 @@ class ServiceSection(Section):
             journey=f"{_there(folder, file, 'journey')}:{kind}" if self.journey else "",
             state=self.state,
             local=self._local(folder),
-            attached=self._attached(),
+            attached=self._attached(folder),
             answered_by=AnsweredBy(
                 header=self.answered_by.header.lower(),
                 boot=self.answered_by.boot.lower(),
@@ -276,7 +280,7 @@ class ServiceSection(Section):
         }
         return LocalReplicas(**{**said, **files, "directory": str(directory.resolve())})
 
-    def _attached(self) -> AttachedWorkload | None:
+    def _attached(self, folder: Path) -> AttachedWorkload | None:
         found = self.kubernetes
         if found is None:
             return None
@@ -296,7 +300,19 @@ class ServiceSection(Section):
             url=found.url.rstrip("/"),
             container=found.container,
             most_down=found.most_down,
+            manifests=tuple(_manifest(folder, path) for path in found.manifests),
         )
+
+
+def _manifest(folder: Path, name: str) -> str:
+    path, where = (folder / name).resolve(), "service.kubernetes.manifests"
+    if not path.exists():
+        raise InputError(f"there is no file or folder {path}", where=where)
+    if path.is_dir() and not any((path / known).is_file() for known in KUSTOMIZATIONS):
+        raise InputError(
+            f"the folder {path} has no kustomization.yaml", where=where, hint="name its files one by one"
+        )
+    return str(path)
 
 
 def _there(folder: Path, file: str, key: str) -> str:

@@ -83,6 +83,25 @@ def test_what_stands_already_has_the_balancer_that_stands_there(folder: Path) ->
     assert (attached.workload, attached.name, attached.namespace) == (Workload.DEPLOYMENT, "shop", "shop")
 
 
+def test_manifests_are_found_from_the_files_folder_and_a_missing_one_is_refused(folder: Path) -> None:
+    file = folder / "rollout.yaml"
+    file.write_text(
+        file.read_text().replace("deployment: shop", "deployment: shop\n    manifests: [shop.yaml]")
+    )
+    with pytest.raises(InputError, match=r"there is no file or folder .*/shop\.yaml"):
+        planned(folder, attached=True)
+    (folder / "shop.yaml").touch()
+    plan = planned(folder, attached=True)
+    attached = plan.services[0].attached
+    assert attached is not None
+    assert attached.manifests == (str((folder / "shop.yaml").resolve()),)
+    assert plan.document()["services"][0]["attached"]["manifests"] == ["shop.yaml"]
+    (folder / "shop.yaml").unlink()
+    (folder / "shop.yaml").mkdir()
+    with pytest.raises(InputError, match=r"has no kustomization\.yaml"):
+        planned(folder, attached=True)
+
+
 def test_a_plan_is_the_same_wherever_the_files_lie(folder: Path, tmp_path: Path) -> None:
     elsewhere = tmp_path / "elsewhere"
     elsewhere.mkdir()

@@ -19,7 +19,7 @@ from kubernetes import client
 from statefall.clusters.kubernetes.api.access import CONNECT_TIMEOUT_S
 from statefall.clusters.kubernetes.api.watching import Expired, Watching, cause_of
 from statefall.clusters.kubernetes.objects.kinds import Object, ObjectKind, kind_of, labels_of, name_of
-from statefall.clusters.kubernetes.objects.labels import OURS, PART_OF
+from statefall.clusters.kubernetes.objects.labels import OURS, PART_OF, RUN_LABEL
 from statefall.clusters.protocol import ClusterError
 from statefall.records.errors import EnvironmentUnfit, InputError
 
@@ -28,6 +28,7 @@ CALL_TIMEOUT_S: Final = 30.0
 NO_RESPONSE_S: Final = 90.0
 """A watch that tells nothing for so long is dead: the API server sends a bookmark each minute."""
 _GONE: Final = 410
+_NOT_FOUND: Final = 404
 _APPLY: Final = "application/apply-patch+yaml"
 _MERGE: Final = "application/merge-patch+json"
 _OPERATIONS: Final = "application/json-patch+json"
@@ -145,6 +146,31 @@ class Api:
         path = kind.path(self.namespace)
         return self._json("POST", path, f"create {_named(obj)}", query=_MANAGED, body=obj)
 
+    def make(self, kind: ObjectKind, obj: Object, *, dry: bool = False) -> Object:
+        """Make an object of a user's own manifest, which carries the run's label.
+
+        `dry`: the API server only says what it would be. Raises Refused (409) when it is there already.
+        """
+        if not labels_of(obj).get(RUN_LABEL):
+            raise ClusterError(f"{_named(obj)} does not carry the label {RUN_LABEL}: not made")
+        query = {**_MANAGED, **({"dryRun": "All"} if dry else {})}
+        return self._json("POST", kind.path(self.namespace), f"create {_named(obj)}", query=query, body=obj)
+
+    def served(self, api_version: str) -> tuple[ObjectKind, ...]:
+        """The kinds of this version that the server has; none where it does not know the version."""
+        root = f"/{'apis' if '/' in api_version else 'api'}/{api_version}"
+        try:
+            found = self._json("GET", root, f"ask for the kinds of {api_version}")["resources"]
+        except Refused as refusal:
+            if refusal.status == _NOT_FOUND:
+                return ()
+            raise
+        return tuple(
+            ObjectKind(str(each["kind"]), api_version, str(each["name"]), bool(each["namespaced"]))
+            for each in found
+            if "/" not in each["name"]
+        )
+
     def apply(self, obj: Object) -> Object:
         """Make it so, server-side. Raises InputError when one of that name is not Statefall's."""
         kind = self._ours(obj)
@@ -196,10 +222,21 @@ class Api:
         return self._json("POST", path, f"{sub} of {kind.name} {name}", body=body)
 
     def delete(
-        self, kind: ObjectKind, name: str, *, uid: str = "", version: str = "", grace_s: float | None = None
+        self,
+        kind: ObjectKind,
+        name: str,
+        *,
+        uid: str = "",
+        version: str = "",
+        grace_s: float | None = None,
+        last: bool = False,
     ) -> bool:
-        """Delete it if it is (still) this one; its dependants follow. False when it was gone."""
-        options: Object = {"apiVersion": "v1", "kind": "DeleteOptions", "propagationPolicy": "Background"}
+        """Delete it if it is (still) this one; its dependants follow. False when it was gone.
+
+        `last`: it stays, marked as deleted, until its dependants are gone.
+        """
+        policy = "Foreground" if last else "Background"
+        options: Object = {"apiVersion": "v1", "kind": "DeleteOptions", "propagationPolicy": policy}
         expected = {"uid": uid, "resourceVersion": version}
         options["preconditions"] = {key: value for key, value in expected.items() if value}
         if grace_s is not None:

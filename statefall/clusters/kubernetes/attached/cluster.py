@@ -1,4 +1,4 @@
-"""Workloads that stand already, as a cluster: nothing is made, and all that is changed is put back."""
+"""Workloads that stand already, as a cluster: all that is changed is put back, and what is made removed."""
 
 from __future__ import annotations
 
@@ -12,6 +12,8 @@ from statefall.clusters.kubernetes.api.access import configuration
 from statefall.clusters.kubernetes.api.calls import Api
 from statefall.clusters.kubernetes.api.tunnel import fetch
 from statefall.clusters.kubernetes.attached.cell import AttachedCell
+from statefall.clusters.kubernetes.attached.foreseen import look_ahead
+from statefall.clusters.kubernetes.attached.making import Making, await_ready, given_in
 from statefall.clusters.kubernetes.attached.refusals import Found, look
 from statefall.clusters.kubernetes.objects.kinds import LEASE, NODE
 from statefall.clusters.kubernetes.objects.labels import label_value
@@ -50,7 +52,7 @@ def look_at_all(target: RunTarget, plan: AttachedPlan) -> list[tuple[ServiceSpec
         assert service.attached is not None
         api = api_of(target, service.attached.namespace)
         try:
-            looked = look(api, service, plan.cells_of(service), confirmed=plan.confirmed)
+            looked = look_ahead(api, service, plan.cells_of(service), confirmed=plan.confirmed)
             found.append((service, looked))
         finally:
             api.close()
@@ -69,6 +71,7 @@ class _Site:
     api: Api
     lease: ConductorLease
     cordons: Cordons
+    making: Making
 
 
 class AttachedCluster:
@@ -93,24 +96,39 @@ class AttachedCluster:
     # -- the surroundings -----------------------------------------------------------------------------
 
     def open(self) -> None:
-        """See `Cluster.open`: looks at every workload, and takes each namespace's Lease.
+        """See `Cluster.open`: looks at every workload, takes each namespace's Lease, makes what is given.
 
-        Raises InputError before anything was changed.
+        What is wrong with the file raises InputError before anything was changed.
         """
         if self._sites:
             raise ClusterError("the cluster is open already")
         try:
-            self._found = look_at_all(self._target, self._plan)
-            for service, found in self._found:
-                assert service.attached is not None
-                self._uids[service.attached] = found.workload.uid
-                if service.attached.namespace not in self._sites:
-                    self._enter(service.attached.namespace)
+            looked = look_at_all(self._target, self._plan)
+            namespaces = dict.fromkeys(each.attached.namespace for each, _ in looked if each.attached)
+            given = {namespace: given_in(namespace, looked) for namespace in namespaces}
+            cleared = [self._enter(namespace) for namespace in namespaces]
+            if any(cleared):
+                looked = look_at_all(self._target, self._plan)  # without what a dead run had left
+            for namespace, site in self._sites.items():
+                site.making.make(given[namespace])
+            self._found = [(service, self._as_made(service, found)) for service, found in looked]
         except BaseException:
             self.close()
             raise
 
-    def _enter(self, namespace: str) -> None:
+    def _as_made(self, service: ServiceSpec, found: Found) -> Found:
+        """The workload as the cells will find it: what is made for the run is waited for and looked at."""
+        attached = service.attached
+        assert attached is not None
+        if found.given:
+            api = self._sites[attached.namespace].api
+            await_ready(api, found.given)
+            found = look(api, service, self._plan.cells_of(service), confirmed=True)
+        self._uids[attached] = found.workload.uid
+        return found
+
+    def _enter(self, namespace: str) -> bool:
+        """Take its Lease; whether a dead run's was found, and what that had left put back."""
         api = api_of(self._target, namespace)
         try:
             existing = api.get(LEASE, NAME)
@@ -121,12 +139,14 @@ class AttachedCluster:
         except BaseException:
             api.close()
             raise
-        self._sites[namespace] = _Site(api, lease, Cordons(api, lease))
+        self._sites[namespace] = _Site(api, lease, Cordons(api, lease), Making(api, lease, self._run))
+        return existing is not None
 
     def close(self) -> None:
         """See `Cluster.close`. Raises ClusterError with all that could not be put back."""
         try:
-            every([self._load.close, self._leave_cell])
+            made = [site.making.remove for site in self._sites.values()]
+            every([self._load.close, self._leave_cell, *made])
         except ClusterError:
             for site in self._sites.values():
                 site.lease.let_expire()  # it keeps the note, for `statefall recover`

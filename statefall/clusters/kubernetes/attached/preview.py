@@ -23,13 +23,24 @@ def preview(service: ServiceSpec, found: Found, cells: Sequence[PlannedCell]) ->
     marked = "carries the label" if found.labelled else "does not carry the label, worked on by --yes"
     return [
         f"service {service.name}: {workload.title} in namespace {attached.namespace} ({marked})",
-        f"  UID {workload.uid}, {workload.replicas} replicas, at most {attached.most_down} down at once",
+        *_made(found),
+        f"  {_uid(found)}{workload.replicas} replicas, at most {attached.most_down} down at once",
         f"  load from this machine against {attached.url}",
         *(f"  pod {pod.name}, UID {pod.uid}, node {pod.node}, {_state(pod)}" for pod in pods),
         *(line for cell in cells for line in _cell(cell, workload.replicas, container)),
         f"  while it runs: a Lease {NAME} in namespace {attached.namespace}, removed at its end",
         "  back at the end of each cell: replica count, pods' template, cordoned nodes, paused pods",
     ]
+
+
+def _made(found: Found) -> Iterable[str]:
+    if found.given:
+        yield f"  made before the run: {', '.join(each.title for each in found.given)}"
+        yield "  removed at its end: the same, with their pods"
+
+
+def _uid(found: Found) -> str:
+    return "" if found.given else f"UID {found.workload.uid}, "
 
 
 def _state(pod: Pod) -> str:

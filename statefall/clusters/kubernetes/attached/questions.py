@@ -4,10 +4,17 @@ from __future__ import annotations
 
 from statefall.clusters.kubernetes.attached import rights
 from statefall.clusters.kubernetes.attached.cluster import AttachedPlan, api_of, look_at_all
+from statefall.clusters.kubernetes.attached.foreseen import (
+    look_ahead,
+    manifests_of,
+    replicas_of,
+    workload_in,
+)
 from statefall.clusters.kubernetes.attached.preview import preview
-from statefall.clusters.kubernetes.attached.refusals import faults_of, look, refuse_lacking_rights
+from statefall.clusters.kubernetes.attached.refusals import faults_of, refuse_lacking_rights
 from statefall.clusters.kubernetes.attached.workload import KINDS, find
-from statefall.clusters.kubernetes.objects.kinds import ObjectKind
+from statefall.clusters.kubernetes.objects.given import GivenManifest
+from statefall.clusters.kubernetes.objects.kinds import ObjectKind, name_of
 from statefall.clusters.kubernetes.objects.target import RunTarget
 from statefall.clusters.protocol import Check
 from statefall.clusters.registry import RunDemand
@@ -25,6 +32,9 @@ def replicas(demand: RunDemand) -> int:
     found: dict[str, int] = {}
     for service in demand.services:
         attached = _attached(service)
+        if attached.manifests:
+            found[service.name] = replicas_of(attached)
+            continue
         api = api_of(RunTarget.from_environment(), attached.namespace)
         try:
             refuse_lacking_rights(api, rights.to_find(attached))
@@ -62,14 +72,14 @@ def _checks(service: ServiceSpec, plan: AttachedPlan) -> list[Check]:
         return [Check("cluster", fine=False, message=str(error))]
     try:
         checks.append(Check("cluster", fine=True, message=f"Kubernetes {api.version()} at {api.host}"))
-        found = look(api, service, plan.cells_of(service), confirmed=True)
+        found = look_ahead(api, service, plan.cells_of(service), confirmed=True)
         workload = found.workload
-        ready = f"{workload.title} with {workload.replicas} replicas in namespace {attached.namespace}"
+        made = ", made for the run" if found.given else ""
+        ready = f"{workload.title} with {workload.replicas} replicas in namespace {attached.namespace}{made}"
         checks.append(Check(f"service {service.name}", fine=True, message=ready))
         said = "carries the label" if found.labelled else "does not carry the label: a run needs --yes"
         checks.append(Check(f"namespace {attached.namespace}", fine=True, message=said))
-        kinds = faults_of(plan.cells_of(service))
-        needed = rights.to_run(attached, workload.kind, workload.name, kinds, metrics=bool(service.metrics))
+        needed = _needed(service, plan, workload.kind, workload.name, found.given)
         checks.append(Check("rights", fine=True, message=f"all {len(needed)} are granted"))
     except StatefallError as error:
         checks.append(Check(f"service {service.name}", fine=False, message=str(error)))
@@ -86,20 +96,31 @@ def role_of(demand: RunDemand) -> str:
 
 def _role(service: ServiceSpec, plan: AttachedPlan) -> str:
     attached = _attached(service)
-    kind, name = _named(attached)
+    kind, name, given = _named(attached)
+    return rights.role(attached, _needed(service, plan, kind, name, given))
+
+
+def _needed(
+    service: ServiceSpec, plan: AttachedPlan, kind: ObjectKind, name: str, given: tuple[GivenManifest, ...]
+) -> tuple[rights.Right, ...]:
     kinds = faults_of(plan.cells_of(service))
-    needed = rights.to_run(attached, kind, name, kinds, metrics=bool(service.metrics))
-    return rights.role(attached, needed)
+    needed = rights.to_run(_attached(service), kind, name, kinds, metrics=bool(service.metrics))
+    return (*needed, *rights.to_make(given))
 
 
-def _named(attached: AttachedWorkload) -> tuple[ObjectKind, str]:
+def _named(attached: AttachedWorkload) -> tuple[ObjectKind, str, tuple[GivenManifest, ...]]:
+    """The workload, and what a run makes; the cluster is asked where the file alone does not say."""
     kind = KINDS.get(attached.workload)
-    if kind is not None:
-        return kind, attached.name
+    if kind is not None and not attached.manifests:
+        return kind, attached.name, ()
     api = api_of(RunTarget.from_environment(), attached.namespace)
     try:
+        if attached.manifests:
+            given = manifests_of(api, attached)
+            kind, obj = workload_in((each.obj for each in given), attached)
+            return kind, name_of(obj), given
         workload = find(api, attached)
-        return workload.kind, workload.name
+        return workload.kind, workload.name, ()
     finally:
         api.close()
 

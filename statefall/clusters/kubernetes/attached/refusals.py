@@ -14,6 +14,7 @@ from statefall.clusters.kubernetes.api.tunnel import run_in
 from statefall.clusters.kubernetes.attached import rights
 from statefall.clusters.kubernetes.attached.commands import LOOK, Inside, inside
 from statefall.clusters.kubernetes.attached.workload import KINDS, Family, FoundWorkload, find
+from statefall.clusters.kubernetes.objects.given import GivenManifest
 from statefall.clusters.kubernetes.objects.kinds import (
     AUTOSCALER,
     DEPLOYMENT,
@@ -43,6 +44,8 @@ class Found:
     pods: tuple[Object, ...]
     labelled: bool
     """Whether its namespace carries the label."""
+    given: tuple[GivenManifest, ...] = ()
+    """Where it does not stand yet: what a run makes. There are no pods then."""
 
 
 def refuse_unlabelled(api: Api, *, confirmed: bool) -> bool:

@@ -10,6 +10,7 @@ import yaml
 
 from statefall.clusters.kubernetes.api.calls import Api
 from statefall.clusters.kubernetes.attached.workload import KINDS
+from statefall.clusters.kubernetes.objects.given import GivenManifest
 from statefall.clusters.kubernetes.objects.kinds import (
     AUTOSCALER,
     ENDPOINT_SLICE,
@@ -80,6 +81,19 @@ def to_run(
         found += [Right("patch", kind, name=name)]
     if metrics:
         found += [Right(verb, POD, "portforward") for verb in ("get", "create")]
+    return tuple(dict.fromkeys(found))
+
+
+def to_make(given: Iterable[GivenManifest]) -> tuple[Right, ...]:
+    """To make the user's manifests and to remove them; a right to create cannot be held to a name."""
+    found = [
+        right
+        for each in given
+        for right in (
+            Right("create", each.kind),
+            *(Right(verb, each.kind, name=each.name) for verb in ("get", "delete")),
+        )
+    ]
     return tuple(dict.fromkeys(found))
 
 

@@ -29,6 +29,8 @@ CORDONED: Final = "statefall/cordoned"
 """Annotation: names of the nodes that this conductor cordoned, comma separated."""
 ATTACHED: Final = "statefall/attached"
 """Annotation: it works on what is not Statefall's: what it has changed there, as JSON, or empty."""
+MADE: Final = "statefall/made"
+"""Annotation: what this conductor made of the user's manifests, as JSON; absent where it made nothing."""
 _LOOK_EVERY_S: Final = 0.5
 _CONFLICT: Final = 409
 _TAKEN_OVER: Final = "another run took over the namespace"
@@ -43,7 +45,7 @@ class ConductorLease:
 
         `attached`: whoever finds the Lease of a dead conductor removes nothing, and puts back what it notes.
         """
-        self._attached, self._changed = attached, ""
+        self._attached, self._changed, self._made = attached, "", ""
         self._api, self._run, self._on_loss = api, run, on_loss
         self._ending = threading.Event()
         self._thread = threading.Thread(target=self._renew, name="lease", daemon=True)
@@ -110,6 +112,16 @@ class ConductorLease:
                 self._write({"metadata": {"annotations": {ATTACHED: document}}})
             self._changed = document
 
+    def made(self, document: str) -> None:
+        """Remember what is made of the user's manifests: called before the first of them is.
+
+        Empty: all of it is gone. Raises ClusterError, and changes nothing, once the Lease is lost.
+        """
+        with self._writing:
+            if document or self._api.get(LEASE, NAME) is not None:
+                self._write({"metadata": {"annotations": {MADE: document or None}}})
+            self._made = document
+
     def let_expire(self) -> None:
         """Renew it no more, and leave it: `statefall recover` finds by it what could not be taken away."""
         self._ending.set()
@@ -119,7 +131,7 @@ class ConductorLease:
     def release(self) -> None:
         """Let go. Idempotent. While anything is noted the Lease stays, unrenewed, for `statefall recover`."""
         self.let_expire()
-        if self._noted or self._changed:
+        if self._noted or self._changed or self._made:
             return
         if self._uid:
             try:
@@ -197,6 +209,11 @@ def attached_note(lease: Object) -> str | None:
     """What its conductor had changed of what is not ours; None where it was not attached to any such."""
     found = (lease["metadata"].get("annotations") or {}).get(ATTACHED)
     return None if found is None else str(found)
+
+
+def made_note(lease: Object) -> str:
+    """What its conductor made of the user's manifests; empty where it made nothing."""
+    return str((lease["metadata"].get("annotations") or {}).get(MADE) or "")
 
 
 def _holder(lease: Object) -> str:

@@ -20,11 +20,13 @@ from statefall.clusters.kubernetes.objects.kinds import (
 from statefall.clusters.kubernetes.objects.labels import COMPONENT, OURS, RUN_LABEL
 from statefall.clusters.kubernetes.objects.pods import pod_of
 from statefall.clusters.kubernetes.objects.target import RunTarget
+from statefall.clusters.kubernetes.ownership import made
 from statefall.clusters.kubernetes.ownership.attachment import put_back, read
 from statefall.clusters.kubernetes.ownership.lease import (
     NAME,
     attached_note,
     lives,
+    made_note,
     nodes_to_put_back,
 )
 from statefall.clusters.kubernetes.ownership.removal import IN_A_CELL, every, remove_all
@@ -91,10 +93,15 @@ def clear_attached(api: Api) -> list[str]:
     def workload(note: str) -> None:
         done.extend(put_back(api, read(note)))
 
+    def remove(note: str) -> None:
+        done.extend(f"removed {line}" for line in made.remove(api, made.read(note)))
+
+    left = made_note(lease)
     every(
         [
             *(partial(uncordon, node) for node in nodes_to_put_back(lease)),
             *([partial(workload, note)] if note else []),
+            *([partial(remove, left)] if left else []),
         ]
     )
     api.delete(LEASE, NAME, uid=str(lease["metadata"]["uid"]))

@@ -13,6 +13,7 @@ from statefall.conductor.experiment import Experiment
 from statefall.conductor.plan import make_plan
 from statefall.conductor.services import services_of
 from statefall.content import EXPERIMENTS
+from statefall.records.terms import Balancer
 from statefall.results.judge import judge_run
 from statefall.results.model import Cell, FaultOutcome, Summary
 from statefall.results.stored import StoredRun
@@ -65,7 +66,13 @@ def test_the_seed_of_a_record_draws_the_same_shoppers_and_victims(record: Path) 
     published = json.loads((record / "plan.json").read_bytes())
     experiment = Experiment.model_validate(published["experiment"])
     services = services_of(experiment, EXPERIMENTS / f"{experiment.name}.yaml")
-    drawn = make_plan(experiment, seed=published["seed"], repeats=published["repeats"], services=services)
+    drawn = make_plan(
+        experiment,
+        seed=published["seed"],
+        repeats=published["repeats"],
+        services=services,
+        attached={cell["balancer"] for cell in published["cells"]} == {Balancer.AS_FOUND},
+    )
     again = json.loads(drawn.to_json())
     # The record has its keys in order of name: variants, and so cells, may come in another order.
     assert _drawn(again["cells"]) == _drawn(published["cells"])

@@ -49,6 +49,10 @@ class Codec(Generic[T]):
     def __init__(self, kind: Any) -> None:
         self._kind = kind
 
+    def schema(self) -> str:
+        """The JSON schema of what is written, as text."""
+        return json.dumps(self._adapter.json_schema(mode="serialization"))
+
     @cached_property
     def _adapter(self) -> TypeAdapter[Any]:
         return _adapter(self._kind)

@@ -21,6 +21,7 @@ from statefall.cli import (
     report,
     results,
     run,
+    schema,
     ui,
     up,
 )
@@ -52,6 +53,7 @@ for command in (
     results.command,
     compare.command,
     export.command,
+    schema.command,
     advise.command,
     doctor.command,
     recover.command,

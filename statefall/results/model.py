@@ -282,6 +282,12 @@ class Summary:
 
 _CODEC: Final = Codec[Summary](Summary)
 
+
+def summary_schema() -> str:
+    """The JSON schema of `summary.json`, as text."""
+    return _CODEC.schema()
+
+
 AUDIT: Final = "audit"
 PHASES: Final = ("warmup", "baseline", "fault", "recovery", AUDIT)
 """In their order."""

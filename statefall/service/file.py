@@ -39,7 +39,7 @@ UNION_TAGS: Final = ("<mapping>", "<path>")
 class Section(BaseModel):
     """A part of a file: unknown keys are errors, and nothing changes after reading."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False, use_attribute_docstrings=True)
 
 
 def _arguments(value: object) -> object:
@@ -64,8 +64,11 @@ def _texts(value: object) -> object:
     return {k: str(v) if isinstance(v, plain) and not isinstance(v, bool) else v for k, v in value.items()}
 
 
-Command = Annotated[tuple[str, ...], BeforeValidator(_arguments)]
-Texts = Annotated[dict[str, str], BeforeValidator(_texts)]
+_Plain = str | int | float
+Command = Annotated[
+    tuple[str, ...], BeforeValidator(_arguments, json_schema_input_type=tuple[_Plain, ...] | str)
+]
+Texts = Annotated[dict[str, str], BeforeValidator(_texts, json_schema_input_type=dict[str, _Plain])]
 
 
 class LocalSection(Section):

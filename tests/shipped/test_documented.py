@@ -35,6 +35,8 @@ NOT_RUN: Final = {
     "kubectl -n statefall delete job shop-data": "mends a secret that comes a quarter of an hour late",
     "kubectl -n statefall delete ingress stateful stateless": "takes away what an overlay before has left",
     "kubectl delete -f": "a part of a command that stands elsewhere in full",
+    "kubectl apply": "names the command that manifests of a run are compared with",
+    "kubectl kustomize": "names the command that renders as a run does",
     "kubectl rollout restart": "names the command that a roll is compared with",
     "kubectl diff": "names the command that another tool than this one would be asked by",
     "pip install 'statefall[local,kubernetes]'": "needs a registry; see tests/installed",

@@ -8,7 +8,7 @@ from typing import Any, Final
 
 from statefall.conductor.experiment import Experiment
 from statefall.records.verdicts import WRONG_STATE
-from statefall.results.model import Summary, summary_schema
+from statefall.results.model import summary_schema
 from statefall.service.file import ServiceSection
 
 DIALECT: Final = "https://json-schema.org/draft/2020-12/schema"
@@ -33,7 +33,7 @@ def service_schema() -> Schema:
 
 def summary_document_schema() -> Schema:
     """Of `summary.json`."""
-    return _titled(json.loads(summary_schema()), f"The summary of a Statefall run ({Summary.__name__.lower()}.json)")
+    return _titled(json.loads(summary_schema()), "The summary of a Statefall run")
 
 
 def _without_kind(fault: Schema) -> Schema:

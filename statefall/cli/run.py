@@ -100,6 +100,9 @@ def ports_of(context: click.Context, parameter: click.Parameter, value: str | No
     "--ui", "with_page", is_flag=True, help="Serve a page on loopback that shows the run as it goes."
 )
 @click.option(
+    "--ui-port", type=click.IntRange(1024, 65_535), default=None, help="Of that page; any free one otherwise."
+)
+@click.option(
     "--json", "as_json", is_flag=True, help="Print progress and the summary as JSON lines on standard output."
 )
 def command(
@@ -115,6 +118,7 @@ def command(
     dry_run: bool,
     confirmed: bool,
     with_page: bool,
+    ui_port: int | None,
     as_json: bool,
 ) -> int:
     """Run EXPERIMENT: a shipped one by name, or a YAML file. The default shows the essence in two minutes.
@@ -136,7 +140,7 @@ def command(
     request = Request(
         plan=plan, out=out, cluster_kind=cluster, rerun=_rerun(experiment, cluster, seed, repeats, overrides)
     )
-    with _page(experiment) if with_page else nullcontext() as figures:
+    with _page(experiment, ui_port) if with_page or ui_port else nullcontext() as figures:
         told = reporter(as_json=as_json)
         summary, folder = execute(
             request,
@@ -157,9 +161,9 @@ def command(
 
 
 @contextmanager
-def _page(experiment: str) -> Iterator[LiveFigures]:
+def _page(experiment: str, port: int | None) -> Iterator[LiveFigures]:
     figures = LiveFigures(experiment)
-    page = LivePage(figures)
+    page = LivePage(figures, port=port or 0)
     click.echo(f"live page: {page.open()}", err=True)
     try:
         yield figures

@@ -42,6 +42,9 @@ LOCAL = "local"
     help="Serve a page on loopback with the sessions, and buttons for faults.",
 )
 @click.option(
+    "--ui-port", type=click.IntRange(1024, 65_535), default=None, help="Of that page; any free one otherwise."
+)
+@click.option(
     "--seed", type=click.IntRange(0, 2**63 - 1), default=1, show_default=True, help="Of the shoppers."
 )
 @click.option(
@@ -65,6 +68,7 @@ def command(
     replicas: int | None,
     with_load: bool,
     with_page: bool,
+    ui_port: int | None,
     seed: int,
     overrides: tuple[str, ...],
     ports: range | None,
@@ -81,7 +85,7 @@ def command(
     if with_load:
         refuse_bad_journeys(plan)
     (cell,) = plan.cells
-    page = HeldPage(cell) if with_page else None
+    page = HeldPage(cell, ui_port or 0) if with_page or ui_port else None
     try:
         journal = hold_up(
             cell,

@@ -21,6 +21,7 @@ class HeldPage:
     """From the moment when all is up to its end."""
 
     cell: PlannedCell
+    port: int = 0
     figures: LiveFigures = field(init=False)
     _page: LivePage | None = field(default=None, init=False)
     _socket: Path = field(default=Path(), init=False)
@@ -36,7 +37,9 @@ class HeldPage:
         self._socket = addresses.folder / CONTROL_SOCKET
         links = [(name, url) for name, url in addresses.urls if url.startswith("http")]
         links += [("Locust's page", addresses.load)] if addresses.load else []
-        self._page = LivePage(self.figures, kinds=addresses.faults, strike=self.strike, links=links)
+        self._page = LivePage(
+            self.figures, kinds=addresses.faults, strike=self.strike, links=links, port=self.port
+        )
         return self._page.open()
 
     def close(self) -> None:

@@ -10,6 +10,7 @@ import hmac
 import json
 import logging
 import secrets
+import socket
 import threading
 import time
 from collections.abc import Callable, Sequence
@@ -51,8 +52,13 @@ class LivePage:
         kinds: Sequence[FaultKind] = (),
         strike: Strike | None = None,
         links: Sequence[tuple[str, str]] = (),
+        port: int = 0,
     ) -> None:
-        """`kinds`: faults that have a button, which calls `strike` on one of the page's threads."""
+        """`kinds`: faults that have a button, which calls `strike` on one of the page's threads.
+
+        `port` 0: any that is free.
+        """
+        self._port = port
         self._figures, self._kinds, self._strike = figures, tuple(kinds), strike
         self._links = tuple(links)
         self._token = secrets.token_urlsafe(24)
@@ -61,11 +67,23 @@ class LivePage:
         self._looked = threading.Event()
 
     def open(self) -> str:
-        """Serve from now on; the page's URL."""
+        """Serve from now on; the page's URL. Raises InputError where the port is taken."""
         logging.getLogger("werkzeug").setLevel(logging.ERROR)
-        self._server = make_server(LOOPBACK, 0, self._app(), threaded=True, request_handler=_Silent)
+        with self._listening() as listener:  # the server has a descriptor of its own
+            port: int = listener.getsockname()[1]
+            self._server = make_server(
+                LOOPBACK, port, self._app(), threaded=True, request_handler=_Silent, fd=listener.fileno()
+            )
         threading.Thread(target=self._server.serve_forever, name="live page", daemon=True).start()
-        return f"http://{LOOPBACK}:{self._server.server_port}/"
+        return f"http://{LOOPBACK}:{port}/"
+
+    def _listening(self) -> socket.socket:
+        """Of a port that is taken, werkzeug would tell in lines of its own, and end the process."""
+        try:
+            return socket.create_server((LOOPBACK, self._port))
+        except OSError as error:
+            reason = (error.strerror or str(error)).lower()
+            raise InputError(f"port {self._port} of {LOOPBACK}: {reason}", where="--ui-port") from error
 
     def close(self) -> None:
         """Serve no more, once whoever looks at the page has seen its last state."""

@@ -96,3 +96,10 @@ def test_another_site_may_neither_read_nor_frame_it() -> None:
         answer = httpx.get(f"{url}state.json", headers={"Origin": "http://other.example.com"})
         assert "Access-Control-Allow-Origin" not in answer.headers
         assert "frame-ancestors 'none'" in answer.headers["Content-Security-Policy"]
+
+
+def test_a_port_that_is_taken_is_told_in_one_line() -> None:
+    with served(told(killed()), []) as url:
+        port = int(url.rstrip("/").rpartition(":")[2])
+        with pytest.raises(InputError, match=f"--ui-port: port {port} of 127.0.0.1: address already in use"):
+            LivePage(told(killed()), port=port).open()

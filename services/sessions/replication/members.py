@@ -77,7 +77,7 @@ class Members:
         self._seen: dict[str, tuple[Member, float]] = {}
         self._gone = RecentlySeen(10_000)
         self._suspects: dict[str, float] = {}
-        self._beat_s, self._doubt = clock(), False
+        self._beat_s, self._doubt, self._doubt_s = clock(), False, 0.0
         self.joined = False
         """Whether the register was read at least once: before that, an unknown session is not a lost one."""
 
@@ -97,11 +97,17 @@ class Members:
         self._store.run(Call(_STRIKE_OFF, _KEYS, (self._boot,)))
 
     def beat(self) -> None:
-        """This process runs; forget who was not seen for too long."""
+        """This process runs; forget who was not seen for too long.
+
+        Whoever stood still saw nobody meanwhile: all others are kept until they could be seen again, or there
+        would be nobody left to ask what they have taken over.
+        """
         with self._lock:
             self._notice_a_gap()
             self._beat_s = self._clock()
             limit_s = self._beat_s - FORGET_S
+            if self._doubt and self._doubt_s > limit_s:
+                return
             self._seen = {boot: seen for boot, seen in self._seen.items() if seen[1] >= limit_s}
 
     def steady(self) -> bool:
@@ -117,7 +123,8 @@ class Members:
             self._doubt, self._beat_s = False, self._clock()
 
     def _notice_a_gap(self) -> None:
-        self._doubt = self._doubt or self._clock() - self._beat_s >= STEADY_S
+        if not self._doubt and self._clock() - self._beat_s >= STEADY_S:
+            self._doubt, self._doubt_s = True, self._clock()
 
     def answered(self, boot: str) -> None:
         """A replica has answered a call."""

@@ -128,7 +128,10 @@ class Repair:
         self._copies.renew([(kept, backup) for kept, backup in self._holdings.all_owned() if backup])
 
     def _compare(self) -> None:
-        """This process stood still: find out what others have taken over meanwhile."""
+        """This process stood still: find out what others, and who came meanwhile, have taken over."""
+        if self._address:
+            with contextlib.suppress(StoreUnavailable):  # then those who were known before are asked
+                self._members.sign(self._address, self._draining)
         owned = [kept.session.key for kept, _ in self._holdings.all_owned()]
         others = self._ask(owned)
         if others is None:

@@ -178,11 +178,21 @@ def test_a_session_that_never_arrived_is_taken_from_its_copy(house: Household) -
     assert (a.active(), b.active(), c.active()) == (1, 0, 0)
 
 
+def asked_until_known(replica: SessionStore, key: str) -> object:
+    """As a client asks again: on a busy machine others may not answer in time."""
+    deadline_s = time.monotonic() + DEADLINE_S
+    while True:
+        try:
+            return replica.load(key)
+        except Unavailable:
+            assert time.monotonic() < deadline_s, "it is never found out"
+
+
 def test_several_that_search_for_what_nobody_has_find_that_out(house: Household) -> None:
     replicas = [house.start(name) for name in ("a", "b", "c")]
     with ThreadPoolExecutor(3) as threads:
         for _ in range(20):
-            together = [threads.submit(replica.load, "never-was") for replica in replicas]
+            together = [threads.submit(asked_until_known, replica, "never-was") for replica in replicas]
             assert [one.result() for one in together] == [None, None, None]
 
 

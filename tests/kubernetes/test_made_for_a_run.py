@@ -163,6 +163,7 @@ def test_a_run_makes_what_is_given_meets_its_fault_and_leaves_the_namespace_as_b
     assert len(homes) == 3, "the balancer that was made spread them over three replicas"
 
 
+@pytest.mark.usefixtures("whole_cluster")
 def test_what_a_killed_conductor_made_is_removed_by_recover_and_nothing_else(
     empty: Empty, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -193,6 +194,7 @@ def test_what_a_killed_conductor_made_is_removed_by_recover_and_nothing_else(
         kubectl(*here, "delete", "configmap", "note", "--ignore-not-found")
 
 
+@pytest.mark.usefixtures("whole_cluster")
 def test_the_next_run_goes_over_a_dead_one_and_a_signal_removes_all(empty: Empty) -> None:
     file = empty.written(fault_s=60)
     first = started(empty, file)

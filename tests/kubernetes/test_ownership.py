@@ -93,6 +93,7 @@ def test_after_a_long_sleep_a_run_asks_whether_the_namespace_is_still_its_own(
     other.release()
 
 
+@pytest.mark.usefixtures("whole_cluster")
 def test_what_could_not_be_taken_away_is_found_by_recover(
     first: KubernetesCluster, elsewhere: Api, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -109,6 +110,7 @@ def test_what_could_not_be_taken_away_is_found_by_recover(
     ]
 
 
+@pytest.mark.usefixtures("whole_cluster")
 def test_a_cell_without_pods_is_found_by_recover(first: KubernetesCluster, elsewhere: Api) -> None:
     # As if the namespace had stood before the run, and the Lease had gone.
     elsewhere.patch(NAMESPACE, elsewhere.namespace, {"metadata": {"labels": {RUN_LABEL: None}}})

@@ -128,6 +128,7 @@ def test_a_cell_without_pods_is_found_by_recover(first: KubernetesCluster, elsew
     assert recover(target(elsewhere.namespace)) == ["long-dead: removed Service c7"]
 
 
+@pytest.mark.usefixtures("whole_cluster")
 def test_what_somebody_applied_by_hand_stays_with_its_namespace_and_secret(
     first: KubernetesCluster, elsewhere: Api, tmp_path: Path
 ) -> None:

@@ -27,8 +27,10 @@ from statefall.records.events import (
     SessionStarted,
     Tick,
 )
+from statefall.records.verdicts import Verdict
 from statefall.results.attribute import attribute
 from statefall.results.reading import read_timeline
+from statefall.results.timeline import CellTimeline
 from statefall.results.wording import CAUSES
 
 MOST_EVENTS: Final = 20_000
@@ -102,10 +104,16 @@ class _LiveCell:
                 self.faults[event.fault].take(event, at_s)
 
     def losses(self) -> list[tuple[SessionLost, str]]:
-        """Each with its cause in words, as far as what has come by now tells it."""
+        """Every finding, with its cause in words as far as what has come by now tells it."""
         events: Sequence[CellEvent] = tuple(self.events)
         timeline = read_timeline(self.cell.name, events)
-        return [(loss, CAUSES[attribute(loss, timeline, self.cell.state)][0]) for loss in timeline.losses]
+        return [(loss, self._cause(loss, timeline)) for loss in timeline.losses]
+
+    def _cause(self, loss: SessionLost, timeline: CellTimeline) -> str:
+        """In words; empty for what is no loss."""
+        if loss.verdict is not Verdict.LOST:
+            return ""
+        return CAUSES[attribute(loss, timeline, self.cell.state)][0]
 
 
 class LiveFigures:
@@ -163,7 +171,7 @@ class LiveFigures:
     def _end_cell(self) -> None:
         cell, self._cell = self._cell, None
         if cell is not None:
-            causes = Counter(cause for _, cause in cell.losses())
+            causes = Counter(cause for _, cause in cell.losses() if cause)
             told = ", ".join(f"{number} {cause}" for cause, number in causes.most_common())
             found = cell.verdicts.total()
             self._ended.append({"title": cell.title, "found": found, "causes": told or "none"})
@@ -188,7 +196,7 @@ class LiveFigures:
             "live": cell.live,
             "ticks": list(cell.ticks),
             "verdicts": cell.verdicts.most_common(),
-            "causes": Counter(cause for _, cause in losses).most_common(),
+            "causes": Counter(cause for _, cause in losses if cause).most_common(),
             "replicas": [
                 [pod or "nobody says", cell.homes[pod], cell.lost_at[pod]]
                 for pod in sorted({*cell.homes, *cell.lost_at})

@@ -9,6 +9,7 @@ from statefall.conductor.live.figures import MOST_TICKS, SHOWN_LOSSES
 from statefall.records.cells import PlannedCell
 from statefall.records.faults import FaultKind
 from statefall.records.terms import Balancer, StateDesign
+from statefall.records.verdicts import Verdict
 from tests.results.stories import CELL, Story
 
 
@@ -43,6 +44,14 @@ def test_a_loss_is_shown_with_verdict_cause_and_home() -> None:
     assert (name, kind) == ("f1", "kill")
     assert said.endswith("replicas ready again")
     assert at_s == round(10.0 + 5.0, 1), "since the cell's first event"
+
+
+def test_what_is_no_loss_has_no_cause() -> None:
+    story = killed(losses=1)
+    story.loss("pod-b", "pod-b1", 13.0, ("pod-a", "pod-a1"), session="9.1", verdict=Verdict.MISROUTED)
+    cell = told(story).document()["cell"]
+    assert sorted(cell["verdicts"]) == [("lost", 1), ("misrouted", 1)]
+    assert cell["causes"] == [("pod killed", 1)]
 
 
 def test_a_tick_is_told_in_figures_a_second() -> None:
